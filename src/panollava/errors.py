@@ -1,0 +1,74 @@
+"""Every error that panollava raises on purpose.
+
+::
+
+    PanollavaError
+     |- ConfigError            a key or value of the configuration
+     |- DataError              a manifest row or an image
+     |- GeometryError          an impossible view, angle or image size
+     |- ModelError             a model that cannot be built or composed
+     |   '- FusionError        placeholders and vision tokens do not agree
+     |- TrainingError          a stage that cannot run
+     |- CheckpointError        a checkpoint that is absent, damaged or ambiguous
+     |- MetricError            predictions that cannot be scored
+     '- MetricUnavailable      a metric that cannot run here; the score is missing, never 0
+
+A message says what was wrong, the value seen, what is allowed, and what to do.
+The command line prints it without a traceback and exits with status 1 (2 for usage).
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class PanollavaError(Exception):
+    """Base class: catch this to catch every deliberate error of panollava."""
+
+
+class ConfigError(PanollavaError, ValueError):
+    """A configuration key or value is wrong; the message names the key's dotted path."""
+
+
+class DataError(PanollavaError, ValueError):
+    """A manifest row or an image is unusable; the message names file, row and column."""
+
+
+class GeometryError(PanollavaError, ValueError):
+    """A view, angle or image size that has no meaning on the sphere."""
+
+
+class ModelError(PanollavaError, ValueError):
+    """A model that cannot be found, built or composed."""
+
+
+class FusionError(ModelError):
+    """The number of placeholders and of vision tokens differ."""
+
+
+class TrainingError(PanollavaError, RuntimeError):
+    """A stage that cannot run or must stop."""
+
+
+class CheckpointError(PanollavaError, ValueError):
+    """A checkpoint that is absent, damaged, or not the only candidate."""
+
+
+class MetricError(PanollavaError, ValueError):
+    """Predictions and references that cannot be scored as given."""
+
+
+class MetricUnavailable(PanollavaError, RuntimeError):
+    """A metric cannot run here (a missing package or resource); the message says why and the fix."""
+
+
+def unknown_name(kind: str, name: str, choices: Iterable[str]) -> str:
+    """Return the text of an unknown-name error, with the nearest name first.
+
+    Example:
+        >>> unknown_name("resampler", "percever", ["mlp", "perceiver"])
+        "unknown resampler 'percever'. Did you mean 'perceiver'? Available: mlp, perceiver."
+    """
+    names = sorted(choices)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return f"unknown {kind} '{name}'.{hint} Available: {', '.join(names) or '(none)'}."
