@@ -1,0 +1,149 @@
+"""The sections that describe what is built: experiment, views and the parts of the model."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A name that becomes a folder: letters, digits, dot, dash, underscore."""
+
+
+class Section(BaseModel):
+    """A frozen block of settings that rejects keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+class ExperimentConfig(Section):
+    """Identity of a run."""
+
+    name: FileName = Field("default", description="Name of the run; results go to <paths.runs>/<name>/.")
+    seed: int = Field(42, ge=0, description="Seed of weights, sample order and augmentation.")
+    blind_baseline: bool = Field(
+        True, description="Also train and score a model that sees no image, on the same questions."
+    )
+
+
+class PathsConfig(Section):
+    """Folders that a run writes to; relative paths start at the current directory."""
+
+    runs: str = Field("runs", min_length=1, description="Folder of all runs.")
+    data: str = Field("data_cache", min_length=1, description="Folder of generated data and cached features.")
+
+
+class ViewsConfig(Section):
+    """How a panorama is cut into views. Angles in degrees, sizes in pixels."""
+
+    kind: Literal["e2p", "cubemap", "sliding", "resize", "anyres"] = Field(
+        "e2p",
+        description="e2p: ring of perspective views; cubemap: six faces; sliding: windows of the panorama "
+        "that wrap over the seam; resize: the whole panorama; anyres: planar tiles.",
+    )
+    hfov_deg: float = Field(90.0, gt=0, le=360, description="Horizontal field of view (e2p, sliding).")
+    vfov_deg: float | None = Field(
+        None, gt=0, le=180, description="Vertical field of view (sliding); null: that of a square view."
+    )
+    overlap: float = Field(
+        0.5, ge=0, lt=1, description="Overlap of neighbours as an angle, 1 - stride/hfov_deg (e2p, sliding)."
+    )
+    pitch_deg: float = Field(0.0, ge=-90, le=90, description="Pitch of the ring, up positive (e2p).")
+    size_px: int | None = Field(None, ge=8, description="Side of a view; null: the encoder's image size.")
+    global_view: bool = Field(True, description="Add the whole panorama, resized, as one more view.")
+    global_size_px: tuple[int, int] | None = Field(
+        None, description="Height and width of the global view; null: size_px x size_px."
+    )
+    anyres_grid: tuple[int, int] = Field((2, 4), description="Rows and columns of tiles (anyres).")
+
+    @model_validator(mode="after")
+    def _check(self) -> "ViewsConfig":
+        if self.kind == "e2p" and self.hfov_deg >= 180:
+            raise ValueError(
+                f"hfov_deg is {self.hfov_deg}, but a perspective view (kind: e2p) spans below 180 degrees; "
+                "choose a smaller hfov_deg or kind: sliding"
+            )
+        for key, pair, least in (
+            ("anyres_grid", self.anyres_grid, 1),
+            ("global_size_px", self.global_size_px, 8),
+        ):
+            if pair is not None and min(pair) < least:
+                raise ValueError(f"{key} is {list(pair)}; both numbers must be at least {least}")
+        return self
+
+
+class VisionConfig(Section):
+    """The vision encoder."""
+
+    model: str = Field(
+        "embedded", min_length=1, description="Preset name, Hugging Face id or local folder of the encoder."
+    )
+    revision: str | None = Field(
+        None, description="Branch, tag or commit on the hub; null: the default branch."
+    )
+    dtype: Dtype = Field("float32", description="Number type of the encoder's weights.")
+    feature_layer: int = Field(
+        -1, description="Hidden state that feeds the resampler; -1: the last block, -2: the one before."
+    )
+    trainable_blocks: int = Field(
+        2, ge=0, description="How many of the last encoder blocks a stage that trains 'vision' updates."
+    )
+
+
+class ResamplerConfig(Section):
+    """From the encoder's patches to fewer vision tokens per view."""
+
+    kind: Literal["mlp", "perceiver"] = Field(
+        "mlp", description="mlp: pool patches; perceiver: learned queries."
+    )
+    pool: int = Field(2, ge=1, description="mlp: pool x pool neighbouring patches become one token.")
+    hidden: int | None = Field(None, ge=1, description="Width inside; null: the encoder's width.")
+    queries: int = Field(16, ge=1, description="perceiver: number of tokens per view.")
+    depth: int = Field(2, ge=1, description="perceiver: number of blocks.")
+    heads: int = Field(4, ge=1, description="perceiver: number of attention heads.")
+
+
+class PositionConfig(Section):
+    """How a vision token learns which way it looks."""
+
+    kind: Literal["ray", "none"] = Field(
+        "ray", description="ray: encode the unit ray of each token; none: off."
+    )
+    harmonics: int = Field(8, ge=1, description="Number of circular harmonics of the ray encoding.")
+    hidden: int | None = Field(None, ge=1, description="Width inside; null: the language model's width.")
+
+
+class LanguageConfig(Section):
+    """The causal language model."""
+
+    model: str = Field(
+        "embedded", min_length=1, description="Preset name, Hugging Face id or local folder of the model."
+    )
+    revision: str | None = Field(
+        None, description="Branch, tag or commit on the hub; null: the default branch."
+    )
+    dtype: Dtype = Field("float32", description="Number type of the model's weights.")
+    attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = Field(
+        "auto",
+        description="Attention implementation; auto: the fastest one that the model and machine support.",
+    )
+    system_prompt: str | None = Field(None, description="First message of every chat; null: none.")
+
+
+class LoraConfig(Section):
+    """The adapter of the language model (PEFT LoRA), component 'adapter' of the stages."""
+
+    enabled: bool = Field(True, description="Attach the adapter.")
+    r: int = Field(16, ge=1, description="Rank.")
+    alpha: float = Field(32, gt=0, description="Scale: updates are multiplied by alpha / r.")
+    dropout: float = Field(0.05, ge=0, lt=1, description="Dropout on the adapter's input.")
+    target_modules: Literal["auto"] | tuple[str, ...] = Field(
+        "auto", description="Names of the linear layers to adapt; auto: all of attention and MLP."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "LoraConfig":
+        if self.enabled and not self.target_modules:
+            raise ValueError(
+                "target_modules is empty; name at least one layer, or write auto, or enabled: false"
+            )
+        return self
