@@ -1,6 +1,20 @@
-"""Geometry of panoramas: one convention, no learning. Importing this room does not import torch."""
+"""Geometry of panoramas: one convention, no learning. Importing this room does not import torch.
+
+The torch renderer lives in `panollava.geometry.render_torch`.
+"""
 
 from panollava.geometry.angles import angles_from_ray, great_circle_deg, ray_from_angles, rotation, wrap_deg
+from panollava.geometry.layouts import (
+    ViewGroup,
+    ViewLayout,
+    anyres,
+    build_layout,
+    cubemap,
+    e2p_ring,
+    resize,
+    sliding_window,
+)
+from panollava.geometry.overlap import share_rays, token_correspondences
 from panollava.geometry.sphere import (
     SECTORS4,
     SECTORS8,
@@ -9,17 +23,29 @@ from panollava.geometry.sphere import (
     pixel_solid_angle,
     sector,
 )
+from panollava.geometry.view import ViewSpec
 
 __all__ = [
     "SECTORS4",
     "SECTORS8",
+    "ViewGroup",
+    "ViewLayout",
+    "ViewSpec",
     "angles_from_ray",
+    "anyres",
+    "build_layout",
+    "cubemap",
+    "e2p_ring",
     "erp_pixel_from_ray",
     "erp_rays",
     "great_circle_deg",
     "pixel_solid_angle",
     "ray_from_angles",
+    "resize",
     "rotation",
     "sector",
+    "share_rays",
+    "sliding_window",
+    "token_correspondences",
     "wrap_deg",
 ]
