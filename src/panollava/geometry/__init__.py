@@ -4,6 +4,7 @@ The torch renderer lives in `panollava.geometry.render_torch`.
 """
 
 from panollava.geometry.angles import angles_from_ray, great_circle_deg, ray_from_angles, rotation, wrap_deg
+from panollava.geometry.contact_sheet import contact_sheet
 from panollava.geometry.layouts import (
     ViewGroup,
     ViewLayout,
@@ -15,6 +16,7 @@ from panollava.geometry.layouts import (
     sliding_window,
 )
 from panollava.geometry.overlap import share_rays, token_correspondences
+from panollava.geometry.render import render_views, roll_erp
 from panollava.geometry.sphere import (
     SECTORS4,
     SECTORS8,
@@ -34,6 +36,7 @@ __all__ = [
     "angles_from_ray",
     "anyres",
     "build_layout",
+    "contact_sheet",
     "cubemap",
     "e2p_ring",
     "erp_pixel_from_ray",
@@ -41,7 +44,9 @@ __all__ = [
     "great_circle_deg",
     "pixel_solid_angle",
     "ray_from_angles",
+    "render_views",
     "resize",
+    "roll_erp",
     "rotation",
     "sector",
     "share_rays",

@@ -124,10 +124,10 @@ class ViewSpec:
             >>> round(view.vfov_deg, 3)
             53.13
         """
-        check_pixels(f"view '{name}': width_px", width_px)  # a divisor below
-        half = (
-            math.tan(math.radians(hfov_deg) / 2.0) * height_px / width_px if 0 < hfov_deg < 180 else math.nan
-        )
+        for key, value in (("height_px", height_px), ("width_px", width_px)):
+            check_pixels(f"view '{name}': {key}", value)
+        # clipped only so that the tangent exists: the constructor refuses the value itself
+        half_x = math.tan(math.radians(min(max(hfov_deg, 0.0), 180.0)) / 2.0)
         return cls(
             name=name,
             kind="perspective",
@@ -135,7 +135,7 @@ class ViewSpec:
             pitch_deg=pitch_deg,
             roll_deg=roll_deg,
             hfov_deg=hfov_deg,
-            vfov_deg=math.degrees(2.0 * math.atan(half)) if math.isfinite(half) else hfov_deg,
+            vfov_deg=math.degrees(2.0 * math.atan(half_x * height_px / width_px)),
             height_px=height_px,
             width_px=width_px,
         )
