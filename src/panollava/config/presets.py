@@ -24,27 +24,33 @@ class ModelPreset:
     model_id: str
     parameters_m: int
     """Millions of parameters that are loaded (of an encoder: its vision tower)."""
+    width: int
+    """Hidden size."""
     family: str
     gated: bool = False
     """True: the hub asks for a login and an accepted licence."""
 
 
 _TABLE = (
-    ModelPreset("siglip_base", "vision", "google/siglip-base-patch16-224", 93, "SigLIP"),
-    ModelPreset("siglip_large", "vision", "google/siglip-large-patch16-256", 316, "SigLIP"),
-    ModelPreset("clip_base", "vision", "openai/clip-vit-base-patch16", 86, "CLIP"),
-    ModelPreset("clip_large", "vision", "openai/clip-vit-large-patch14", 303, "CLIP"),
-    ModelPreset("dinov2_base", "vision", "facebook/dinov2-base", 86, "DINOv2"),
-    ModelPreset("dinov2_large", "vision", "facebook/dinov2-large", 304, "DINOv2"),
-    ModelPreset("qwen_0.5b", "language", "Qwen/Qwen2.5-0.5B-Instruct", 494, "Qwen2.5"),
-    ModelPreset("qwen_1.5b", "language", "Qwen/Qwen2.5-1.5B-Instruct", 1544, "Qwen2.5"),
-    ModelPreset("qwen_3b", "language", "Qwen/Qwen2.5-3B-Instruct", 3086, "Qwen2.5"),
-    ModelPreset("qwen_7b", "language", "Qwen/Qwen2.5-7B-Instruct", 7616, "Qwen2.5"),
-    ModelPreset("qwen_14b", "language", "Qwen/Qwen2.5-14B-Instruct", 14770, "Qwen2.5"),
-    ModelPreset("llama_1b", "language", "meta-llama/Llama-3.2-1B-Instruct", 1236, "Llama 3.2", gated=True),
-    ModelPreset("llama_3b", "language", "meta-llama/Llama-3.2-3B-Instruct", 3213, "Llama 3.2", gated=True),
-    ModelPreset("gemma_2b", "language", "google/gemma-2-2b-it", 2614, "Gemma 2", gated=True),
-    ModelPreset("gemma_9b", "language", "google/gemma-2-9b-it", 9242, "Gemma 2", gated=True),
+    ModelPreset("siglip_base", "vision", "google/siglip-base-patch16-224", 93, 768, "SigLIP"),
+    ModelPreset("siglip_large", "vision", "google/siglip-large-patch16-256", 316, 1024, "SigLIP"),
+    ModelPreset("clip_base", "vision", "openai/clip-vit-base-patch16", 86, 768, "CLIP"),
+    ModelPreset("clip_large", "vision", "openai/clip-vit-large-patch14", 303, 1024, "CLIP"),
+    ModelPreset("dinov2_base", "vision", "facebook/dinov2-base", 86, 768, "DINOv2"),
+    ModelPreset("dinov2_large", "vision", "facebook/dinov2-large", 304, 1024, "DINOv2"),
+    ModelPreset("qwen_0.5b", "language", "Qwen/Qwen2.5-0.5B-Instruct", 494, 896, "Qwen2.5"),
+    ModelPreset("qwen_1.5b", "language", "Qwen/Qwen2.5-1.5B-Instruct", 1544, 1536, "Qwen2.5"),
+    ModelPreset("qwen_3b", "language", "Qwen/Qwen2.5-3B-Instruct", 3086, 2048, "Qwen2.5"),
+    ModelPreset("qwen_7b", "language", "Qwen/Qwen2.5-7B-Instruct", 7616, 3584, "Qwen2.5"),
+    ModelPreset("qwen_14b", "language", "Qwen/Qwen2.5-14B-Instruct", 14770, 5120, "Qwen2.5"),
+    ModelPreset(
+        "llama_1b", "language", "meta-llama/Llama-3.2-1B-Instruct", 1236, 2048, "Llama 3.2", gated=True
+    ),
+    ModelPreset(
+        "llama_3b", "language", "meta-llama/Llama-3.2-3B-Instruct", 3213, 3072, "Llama 3.2", gated=True
+    ),
+    ModelPreset("gemma_2b", "language", "google/gemma-2-2b-it", 2614, 2304, "Gemma 2", gated=True),
+    ModelPreset("gemma_9b", "language", "google/gemma-2-9b-it", 9242, 3584, "Gemma 2", gated=True),
 )
 
 

@@ -67,7 +67,8 @@ class EvaluationConfig(Section):
     """What is measured after training, on data.test."""
 
     metrics: tuple[str, ...] = Field(
-        ("bleu4", "meteor", "rouge_l", "cider", "accuracy"), description="Names of the metrics."
+        ("bleu4", "meteor", "rougeL", "cider"),
+        description="Caption metrics; accuracy by kind is always given.",
     )
     max_samples: int | None = Field(None, ge=1, description="Score only the first samples; null: all.")
     batch_size: int = Field(8, ge=1, description="Panoramas that are encoded together.")
@@ -151,6 +152,8 @@ class FieldInfo(NamedTuple):
     path: str
     """Dotted path; ``*`` stands for any entry of a list."""
     default: Any
+    """As plain data; None where the key is required."""
+    required: bool
     description: str
 
 
@@ -167,8 +170,8 @@ def walk_fields(model: type[BaseModel] = PanollavaConfig, *, prefix: str = "") -
         if section is not None:
             yield from walk_fields(section, prefix=f"{path}.*." if is_list else f"{path}.")
         else:
-            default = None if field.is_required() else field.get_default(call_default_factory=True)
-            yield FieldInfo(path, default, field.description or "")
+            default = None if field.is_required() else field.default
+            yield FieldInfo(path, default, field.is_required(), field.description or "")
 
 
 def section_of(annotation: Any) -> tuple[type[BaseModel] | None, bool]:

@@ -1,6 +1,6 @@
 """The sections that describe what is built: experiment, views and the parts of the model."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -40,18 +40,18 @@ class ViewsConfig(Section):
         description="e2p: ring of perspective views; cubemap: six faces; sliding: windows of the panorama "
         "that wrap over the seam; resize: the whole panorama; anyres: planar tiles.",
     )
-    hfov_deg: float = Field(90.0, gt=0, le=360, description="Horizontal field of view (e2p, sliding).")
+    hfov_deg: float = Field(90.0, gt=0, le=180, description="Horizontal field of view (e2p, sliding).")
     vfov_deg: float | None = Field(
-        None, gt=0, le=180, description="Vertical field of view (sliding); null: that of a square view."
+        None, gt=0, le=180, description="Vertical field of view (sliding); null: hfov_deg."
     )
     overlap: float = Field(
         0.5, ge=0, lt=1, description="Overlap of neighbours as an angle, 1 - stride/hfov_deg (e2p, sliding)."
     )
-    pitch_deg: float = Field(0.0, ge=-90, le=90, description="Pitch of the ring, up positive (e2p).")
+    pitch_deg: float = Field(0.0, ge=-90, le=90, description="Pitch of the ring, up positive (e2p, sliding).")
     size_px: int | None = Field(None, ge=8, description="Side of a view; null: the encoder's image size.")
     global_view: bool = Field(True, description="Add the whole panorama, resized, as one more view.")
     global_size_px: tuple[int, int] | None = Field(
-        None, description="Height and width of the global view; null: size_px x size_px."
+        None, description="Height and width of the global view; null: a view's size, twice as wide."
     )
     anyres_grid: tuple[int, int] = Field((2, 4), description="Rows and columns of tiles (anyres).")
 
@@ -69,6 +69,34 @@ class ViewsConfig(Section):
             if pair is not None and min(pair) < least:
                 raise ValueError(f"{key} is {list(pair)}; both numbers must be at least {least}")
         return self
+
+    def layout_options(self, *, encoder_size_px: int) -> dict[str, Any]:
+        """Return the options of this kind, for ``geometry.build_layout(views.kind, **options)``.
+
+        Args:
+            encoder_size_px: side of a view where ``size_px`` is null.
+
+        Example:
+            >>> ViewsConfig(kind="resize").layout_options(encoder_size_px=224)
+            {'size_px': (224, 448)}
+        """
+        size = self.size_px or encoder_size_px
+        whole = self.global_size_px or (size, 2 * size)
+        extra = whole if self.global_view else None
+        ring = {"hfov_deg": self.hfov_deg, "overlap": self.overlap, "pitch_deg": self.pitch_deg}
+        options: dict[str, dict[str, Any]] = {
+            "e2p": {**ring, "size_px": size, "global_size_px": extra},
+            "cubemap": {"size_px": size, "global_size_px": extra},
+            "sliding": {
+                **ring,
+                "vfov_deg": self.vfov_deg or self.hfov_deg,
+                "size_px": size,
+                "global_size_px": extra,
+            },
+            "resize": {"size_px": whole},
+            "anyres": {"grid": self.anyres_grid, "tile_px": size, "global_size_px": extra},
+        }
+        return options[self.kind]
 
 
 class VisionConfig(Section):

@@ -1,0 +1,31 @@
+"""``panollava ask``: questions about one panorama."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "image", type=Path, metavar="PANORAMA", help="an equirectangular image, width = 2 x height"
+    )
+    parser.add_argument(
+        "questions", nargs="+", metavar="QUESTION", help="what to ask; the image is read once"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="a checkpoint, or a folder that holds one",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one answer a line."""
+    from panollava.inference.session import Session
+
+    session = Session.load(args.checkpoint)
+    for question in args.questions:
+        print(session.ask(args.image, question))
+    return 0

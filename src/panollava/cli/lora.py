@@ -1,0 +1,70 @@
+"""``panollava lora``: fine-tune one model with LoRA, from a few options."""
+
+import argparse
+import json
+import re
+from typing import TYPE_CHECKING
+
+from panollava.cli.arguments import add_config_arguments, read_config
+
+if TYPE_CHECKING:
+    from panollava.config import PanollavaConfig
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="language model: a preset (panollava models), Hugging Face id or folder (default: that of the file)",
+    )
+    parser.add_argument("--vision-model", metavar="NAME", help="vision encoder, likewise")
+    parser.add_argument("--lora-r", type=int, metavar="R", help="rank")
+    parser.add_argument(
+        "--lora-alpha", type=float, metavar="A", help="scale: updates are multiplied by A / R"
+    )
+    parser.add_argument("--lora-dropout", type=float, metavar="P", help="dropout on the adapter's input")
+    parser.add_argument("--name", help="name of the run (default: lora_<model>_r<R>_a<A>)")
+    parser.add_argument(
+        "--all-stages", action="store_true", help="train every stage of the configuration, not only the last"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the configuration, train nothing")
+    add_config_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train the last stage (finetune) and print the path of its checkpoint."""
+    given = {
+        "language.model": args.model,
+        "vision.model": args.vision_model,
+        "lora.r": args.lora_r,
+        "lora.alpha": args.lora_alpha,
+        "lora.dropout": args.lora_dropout,
+        "experiment.name": args.name,
+    }
+    options = [f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
+    args.settings = ["lora.enabled=true", *options, *args.settings]
+    config = read_config(args)
+    if args.name is None:
+        # The name states what the options and the file make together, so it is known only now.
+        args.settings.append(f"experiment.name={json.dumps(_name(config))}")
+        config = read_config(args)
+
+    from panollava.config import dump_config, resolve_model
+
+    resolve_model(config.language.model, role="language")
+    resolve_model(config.vision.model, role="vision")
+    if args.dry_run:
+        print(dump_config(config), end="")
+        return 0
+    from panollava.workflow import ThreeStageTrainer
+
+    stages = None if args.all_stages else [config.stages[-1].name]
+    print(ThreeStageTrainer(config).run(stages=stages))
+    return 0
+
+
+def _name(config: "PanollavaConfig") -> str:
+    """Return a name for the run that tells its runs apart."""
+    model = re.sub(r"[^A-Za-z0-9.-]+", "_", config.language.model.rstrip("/").split("/")[-1])
+    return f"lora_{model}_r{config.lora.r}_a{config.lora.alpha:g}"

@@ -1,0 +1,19 @@
+"""``panollava run``: the whole experiment."""
+
+import argparse
+
+from panollava.cli.arguments import add_config_arguments, read_config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_config_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train the stages, evaluate on held-out panoramas, write ``<paths.runs>/<experiment.name>/``."""
+    config = read_config(args)
+    from panollava.workflow.runner import run_experiment
+
+    run_experiment(config)
+    return 0
