@@ -1,0 +1,69 @@
+"""Predictions to a CSV file that `read_manifest` reads back."""
+
+import csv
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from panollava.data.manifest import Sample
+from panollava.errors import DataError
+
+PREDICTION_COLUMNS = ("image_path", "original_query", "prediction", "reference", "kind", "sample_id")
+
+
+def write_predictions_csv(path: str | Path, rows: Iterable[Sample]) -> None:
+    """Write predictions, whole or not at all.
+
+    The rows go to a file beside `path` that is flushed to disk and then renamed, so a reader, or a crash,
+    meets the old file or the new one and never half of one. Missing folders are made.
+
+    Args:
+        path: The `.csv` file; an existing one is replaced.
+        rows: Samples with `prediction` set (`dataclasses.replace(sample, prediction=text)`); an empty
+            prediction is written as an empty cell, and so is an absent reference.
+
+    Raises:
+        DataError: A sample without prediction, text that cannot be written as UTF-8, or a path that cannot be
+            written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("x", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(PREDICTION_COLUMNS)
+            for sample in rows:
+                writer.writerow(_cells(path, sample))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"{path}: the predictions cannot be written ({error.strerror or error}). Check the folder and "
+            "the disk."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _cells(path: Path, sample: Sample) -> list[str]:
+    """Return a sample's cells in the order of `PREDICTION_COLUMNS`."""
+    if sample.prediction is None:
+        raise DataError(f"{path}: sample '{sample.sample_id}' has no prediction. Predict it or leave it out.")
+    cells = [
+        sample.image.as_posix(),
+        sample.query,
+        sample.prediction,
+        sample.answer or "",
+        sample.kind,
+        sample.sample_id,
+    ]
+    for column, cell in zip(PREDICTION_COLUMNS, cells, strict=True):
+        if not cell.isascii() and any("\ud800" <= character <= "\udfff" for character in cell):
+            raise DataError(
+                f"{path}: sample '{sample.sample_id}', column '{column}': half a surrogate pair cannot be "
+                "written as UTF-8. Decode the tokens with errors='replace'."
+            )
+    return cells
