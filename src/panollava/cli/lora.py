@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="NAME",
-        help="language model: a preset (panollava models), Hugging Face id or folder (default: that of the file)",
+        help="language model: a preset (see panollava models), Hugging Face id or folder",
     )
     parser.add_argument("--vision-model", metavar="NAME", help="vision encoder, likewise")
     parser.add_argument("--lora-r", type=int, metavar="R", help="rank")
