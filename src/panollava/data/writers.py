@@ -31,19 +31,28 @@ def write_predictions_csv(path: str | Path, rows: Iterable[Sample]) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("x", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(PREDICTION_COLUMNS)
-            for sample in rows:
-                writer.writerow(_cells(path, sample))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        _write(path, temporary, rows)
     except OSError as error:
         raise DataError(
             f"{path}: the predictions cannot be written ({error.strerror or error}). Check the folder and "
             "the disk."
         ) from error
+
+
+def _write(path: Path, temporary: Path, rows: Iterable[Sample]) -> None:
+    """Write to the temporary file, flush it to disk, rename it; leave nothing behind on failure."""
+    try:
+        with temporary.open("x", encoding="utf-8", newline="") as file:
+            plain = csv.writer(file, lineterminator="\n")
+            quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+            plain.writerow(PREDICTION_COLUMNS)
+            for sample in rows:
+                cells = _cells(path, sample)
+                # before Python 3.13 a lone carriage return is not quoted, and would end the row on reading
+                (quoted if any("\r" in cell for cell in cells) else plain).writerow(cells)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
