@@ -1,0 +1,115 @@
+"""``panollava score``: score a file of predictions."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from panollava.metrics import MetricReport
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Declare the verb and its options."""
+    parser = subparsers.add_parser(
+        "score",
+        help="score a CSV of predictions and references",
+        description="Score a CSV with the columns prediction and reference, and print one line a metric."
+        " With image_path and original_query too, rows of one question become one item with several"
+        " references. Needs no GPU and loads no model.",
+    )
+    parser.add_argument("predictions", type=Path, help="CSV: image_path,original_query,prediction,reference")
+    parser.add_argument(
+        "--metrics",
+        help="comma-separated names, or 'list' to see them; a metric named here must run. Default: bleu4, meteor,"
+        " rougeL, spice, cider, where one that cannot run is reported as missing",
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=["grouped", "rows"],
+        help="grouped: rows with the same image and query are one item with several references (default where"
+        " the file names both); rows: every row by itself, with one reference",
+    )
+    parser.add_argument(
+        "--tokenizer",
+        help="one tokenizer for all metrics, for other languages: intl, char, zh, ko-mecab, ja-mecab. Default:"
+        " each metric's official one",
+    )
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write scores and signatures as JSON")
+    parser.add_argument("--csv", type=Path, metavar="OUT", help="write scores and signatures as CSV")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score the file, print the table, write what was asked for; return the exit status."""
+    from panollava.errors import MetricUnavailable
+    from panollava.metrics import DEFAULT_METRICS, METRICS, read_predictions, score_items
+
+    if args.metrics == "list":
+        for name, metric in METRICS.items():
+            print(f"{name:12} {metric.label} ({metric.implementation})")
+        return 0
+    names = [name.strip() for name in args.metrics.split(",")] if args.metrics else list(DEFAULT_METRICS)
+    items = read_predictions(args.predictions).items(protocol=args.protocol)
+    report = score_items(items, metrics=names, tokenizer=args.tokenizer)
+    show(report)
+    if args.json:
+        write_text(args.json, report.to_json())
+    if args.csv:
+        write_text(args.csv, csv_text(report))
+    if args.metrics:
+        for result in report.results:
+            if result.value is None:
+                raise MetricUnavailable(f"{result.label} was asked for and cannot run: {result.reason}")
+    return 0
+
+
+def show(report: "MetricReport") -> None:
+    """Print the report as a table, with remarks and signatures below it."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(soft_wrap=True)
+    marks = {"ok": "\u2713", "missing": "\u2717", "up": "\u2191", "down": "\u2193"}
+    if not (console.encoding or "").lower().startswith("utf"):
+        marks = {"ok": "ok", "missing": "--", "up": "^", "down": "v"}
+    questions = f"{report.items} items from {report.rows} rows, protocol {report.protocol}"
+    console.print(f"{questions}, {report.empty_predictions} empty predictions", highlight=False)
+    table = Table("", "metric", "", "value", "implementation", box=None, pad_edge=False)
+    table.columns[3].justify = "right"
+    for row in report.table_rows():
+        colour = "green" if row["mark"] == "ok" else "yellow"
+        mark = f"[{colour}]{marks[row['mark']]}[/]"
+        table.add_row(mark, row["metric"], marks[row["arrow"]], row["value"], row["implementation"])
+    console.print(table)
+    for result in report.results:
+        if result.reason or result.note:
+            console.print(f"{result.label}: {escape(result.reason or result.note)}", highlight=False)
+        if result.signature:
+            console.print(f"[dim]{result.label}: {escape(result.signature)}[/]", highlight=False)
+
+
+def csv_text(report: "MetricReport") -> str:
+    """Return the report as CSV, one row a metric."""
+    import csv
+    import io
+
+    rows = report.csv_rows()
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a result file, making its folder; an unwritable path is a MetricError."""
+    from panollava.errors import MetricError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise MetricError(
+            f"cannot write {path}: {error.strerror}. Give a path that can be written."
+        ) from error

@@ -1,0 +1,47 @@
+"""Scores for generated text and short answers: official values, each with its signature. Imports no torch.
+
+>>> from panollava.metrics import compute_text_metrics
+>>> compute_text_metrics(["a red chair"], ["a red chair"], metrics=["exact_match"]).scores
+{'exact_match': 1.0}
+"""
+
+from panollava.metrics.accuracy import (
+    KindAccuracy,
+    accuracy_by_kind,
+    direction_confusion,
+    exact_match,
+    find_sector,
+    normalize_answer,
+    sector_scores,
+    soft_angle_score,
+)
+from panollava.metrics.items import PROTOCOLS, Items, check_items, group_rows
+from panollava.metrics.perplexity import Perplexity, perplexity
+from panollava.metrics.predictions import Predictions, read_predictions
+from panollava.metrics.result import MetricReport, MetricResult
+from panollava.metrics.suite import DEFAULT_METRICS, METRICS, compute_text_metrics, score_items
+
+__all__ = [
+    "DEFAULT_METRICS",
+    "METRICS",
+    "PROTOCOLS",
+    "Items",
+    "KindAccuracy",
+    "MetricReport",
+    "MetricResult",
+    "Perplexity",
+    "Predictions",
+    "accuracy_by_kind",
+    "check_items",
+    "compute_text_metrics",
+    "direction_confusion",
+    "exact_match",
+    "find_sector",
+    "group_rows",
+    "normalize_answer",
+    "perplexity",
+    "read_predictions",
+    "score_items",
+    "sector_scores",
+    "soft_angle_score",
+]

@@ -1,0 +1,226 @@
+"""The metrics by name, and the one call that scores predictions with several of them.
+
+A metric that cannot run is missing, with its reason; no other number takes its place.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from panollava.errors import MetricError, MetricUnavailable, unknown_name
+from panollava.metrics.accuracy import exact_match
+from panollava.metrics.bleu import coco_bleu, sacrebleu_bleu4
+from panollava.metrics.cider import cider
+from panollava.metrics.items import Items, check_items
+from panollava.metrics.meteor import meteor
+from panollava.metrics.result import MetricReport, MetricResult
+from panollava.metrics.rouge import coco_rouge_l, rouge_l
+from panollava.metrics.signature import make_signature, package_version, reference_count
+from panollava.metrics.spice import spice_unavailable
+from panollava.metrics.tokens import Tokens, TokenTable, unreadable_share
+
+DEFAULT_METRICS = ("bleu4", "meteor", "rougeL", "spice", "cider")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a metric's function returns: the corpus value, values per item, its signature and a remark."""
+
+    value: float
+    signature: str
+    per_item: tuple[float, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """An entry of the table: names for people, and the function that scores.
+
+    ``run`` takes the items, their tokens, and the name of the tokenizer to use instead of the metric's own,
+    if any; it raises MetricUnavailable when it cannot run here.
+    """
+
+    label: str
+    implementation: str
+    run: Callable[[Items, TokenTable, str | None], Outcome]
+    higher_is_better: bool = True
+
+
+def compute_text_metrics(
+    predictions: Sequence[str],
+    references: Sequence[str] | Sequence[Sequence[str]],
+    *,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    tokenizer: str | None = None,
+) -> MetricReport:
+    """Score predictions against one or several references each.
+
+    Args:
+        predictions: one text per item; an empty one scores 0 and is counted.
+        references: per item a text, or a sequence of texts.
+        metrics: names out of ``METRICS``, in the order of the report.
+        tokenizer: a sacrebleu tokenizer (intl, char, ko-mecab, ...) for all metrics that use one; each
+            metric's official tokenizer when absent.
+
+    Raises:
+        MetricError: Unusable input (the row is named), an unknown metric or an unknown tokenizer.
+
+    Example:
+        >>> report = compute_text_metrics(["a red chair"], ["a chair"], metrics=["rougeL", "spice"])
+        >>> report.scores
+        {'rougeL': 0.8, 'spice': None}
+    """
+    return score_items(check_items(predictions, references), metrics=metrics, tokenizer=tokenizer)
+
+
+def score_items(
+    items: Items, *, metrics: Sequence[str] = DEFAULT_METRICS, tokenizer: str | None = None
+) -> MetricReport:
+    """Score checked items; the protocol of the report is theirs. Arguments as ``compute_text_metrics``."""
+    for name in metrics:
+        if name not in METRICS:
+            raise MetricError(unknown_name("metric", name, METRICS))
+    if not metrics or len(set(metrics)) != len(metrics):
+        raise MetricError(f"metrics is {list(metrics)}: name at least one metric, and each once.")
+    tokens = TokenTable(items)
+    results = tuple(_score(name, METRICS[name], items, tokens, tokenizer) for name in metrics)
+    return MetricReport(results, items.protocol, len(items.predictions), items.rows, items.empty_predictions)
+
+
+def _score(
+    name: str, metric: Metric, items: Items, tokens: TokenTable, tokenizer: str | None
+) -> MetricResult:
+    empty = MetricResult(name, metric.label, None, metric.higher_is_better, metric.implementation)
+    try:
+        outcome = metric.run(items, tokens, tokenizer)
+    except MetricUnavailable as error:
+        return replace(empty, reason=str(error))
+    return replace(
+        empty,
+        value=outcome.value,
+        signature=outcome.signature,
+        per_item=outcome.per_item,
+        note=outcome.note,
+    )
+
+
+def _mean(per_item: NDArray[np.float64], signature: str, note: str = "") -> Outcome:
+    return Outcome(float(np.mean(per_item)), signature, tuple(per_item.tolist()), note)
+
+
+def _fields(items: Items, tokenizer: str, more: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the signature of a lower-cased metric: references, case, tokenizer, then what it adds."""
+    return make_signature(
+        {"nrefs": reference_count(items.references), "case": "lc", "tok": tokenizer, **more}
+    )
+
+
+def _readable(items: Items, references: list[Tokens], tokenizer: str, *, label: str) -> str:
+    """Return a remark on references whose letters the tokenizer drops; refuse when they are the majority."""
+    texts = [text for group in items.references for text in group]
+    share = unreadable_share(texts, tokens=[tokens for group in references for tokens in group])
+    if share > 0.5:
+        raise MetricUnavailable(
+            f"{label}'s tokenizer '{tokenizer}' drops every letter of {share:.0%} of the references, so the"
+            " score would be 0 whatever the predictions say. Choose a tokenizer for the language: intl, char,"
+            " ko-mecab."
+        )
+    return f"{share:.1%} of the references have no letter that tokenizer '{tokenizer}' keeps" if share else ""
+
+
+def _bleu4(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:  # noqa: ARG001
+    score = sacrebleu_bleu4(items.predictions, items.references, tokenizer=tokenizer or "13a")
+    return Outcome(score.value, score.signature)
+
+
+def _coco_bleu(order: int) -> Callable[[Items, TokenTable, str | None], Outcome]:
+    def run(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:
+        name = tokenizer or "ptb-py"
+        predictions, references = tokens(name)
+        values, per_item = coco_bleu(_words(predictions), [_words(group) for group in references])
+        signature = _fields(items, name, {"len": "closest", "smooth": "none"})
+        return Outcome(values[order - 1], signature, tuple(per_item[:, order - 1].tolist()))
+
+    return run
+
+
+def _meteor(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:
+    name = tokenizer or "ptb-py"
+    texts = [text for group in items.references for text in group]
+    latin = sum(any("a" <= letter <= "z" for letter in text.lower()) for text in texts)
+    if 2 * latin < len(texts):
+        raise MetricUnavailable(
+            "METEOR's stemmer and WordNet are English, and most references have no letter of a-z."
+            " Leave it out for this language: --metrics bleu4,rougeL,cider."
+        )
+    more = {"lang": "en", "stem": f"porter-nltk-{package_version('nltk')}", "wordnet": "3.0"}
+    return _mean(meteor(*tokens(name)), _fields(items, name, more))
+
+
+def _rouge_l(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:
+    name = tokenizer or "rouge"
+    predictions, references = tokens(name)
+    note = _readable(items, references, name, label="ROUGE-L")
+    return _mean(rouge_l(predictions, references), _fields(items, name, {"stem": "no"}), note)
+
+
+def _coco_rouge_l(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:
+    name = tokenizer or "ptb-py"
+    predictions, references = tokens(name)
+    texts = [[" ".join(words) for words in group] for group in references]
+    scores = coco_rouge_l([" ".join(words) for words in predictions], texts)
+    said = np.array(
+        [bool(text.strip()) for text in items.predictions]
+    )  # "" would match a reference of only "."
+    return _mean(scores * said, _fields(items, name, {"beta": "1.2"}))
+
+
+def _cider(*, clip: bool, sigma: float | None) -> Callable[[Items, TokenTable, str | None], Outcome]:
+    def run(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:
+        name = tokenizer or "ptb-py"
+        predictions, references = tokens(name)
+        scores = cider(_words(predictions), [_words(group) for group in references], clip=clip, sigma=sigma)
+        more = {"idf": f"references-{len(items.predictions)}", "clip": "yes" if clip else "no"}
+        more["sigma"] = "none" if sigma is None else f"{sigma:g}"
+        note = "one item: every IDF is log(1/1) = 0, so CIDEr is 0" if len(scores) == 1 else ""
+        return _mean(scores, _fields(items, name, more), note)
+
+    return run
+
+
+def _words(tokens: Tokens) -> Tokens:
+    """Split tokens at white space: pycocoevalcap does so, and breaks "4<no-break>1/2" in two."""
+    return [" ".join(words).split() for words in tokens]
+
+
+def _spice(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:  # noqa: ARG001
+    raise spice_unavailable()
+
+
+def _exact_match(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:  # noqa: ARG001
+    signature = make_signature(
+        {"nrefs": reference_count(items.references), "case": "lc", "norm": "articles-numbers"}
+    )
+    return _mean(exact_match(items.predictions, items.references), signature)
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        "bleu4": Metric("BLEU-4", "sacrebleu", _bleu4),
+        "meteor": Metric("METEOR", "NLTK-compatible", _meteor),
+        "rougeL": Metric("ROUGE-L", "rouge-score-compatible", _rouge_l),
+        "spice": Metric("SPICE", "pycocoevalcap", _spice),
+        "cider": Metric("CIDEr", "pycocoevalcap-compatible", _cider(clip=True, sigma=6.0)),
+        "cider_d": Metric("CIDEr-D", "pycocoevalcap-compatible", _cider(clip=True, sigma=6.0)),
+        "cider_plain": Metric("CIDEr (plain)", "Vedantam 2015", _cider(clip=False, sigma=None)),
+        "coco_bleu1": Metric("BLEU-1 (COCO)", "pycocoevalcap-compatible", _coco_bleu(1)),
+        "coco_bleu2": Metric("BLEU-2 (COCO)", "pycocoevalcap-compatible", _coco_bleu(2)),
+        "coco_bleu3": Metric("BLEU-3 (COCO)", "pycocoevalcap-compatible", _coco_bleu(3)),
+        "coco_bleu4": Metric("BLEU-4 (COCO)", "pycocoevalcap-compatible", _coco_bleu(4)),
+        "coco_rougeL": Metric("ROUGE-L (COCO)", "pycocoevalcap-compatible", _coco_rouge_l),
+        "exact_match": Metric("Exact match", "panollava", _exact_match),
+    }
+)
