@@ -14,7 +14,7 @@ ARGS        ?=
 TESTS       ?=
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 # Asking for another torch than the installed one names another stamp, so that it is installed.
 TORCH_STAMP := $(VENV)/.stamp-torch-$(shell printf '%s %s' '$(TORCH)' '$(TORCH_INDEX)' | cksum | cut -d ' ' -f 1)
 

@@ -8,20 +8,15 @@ if TYPE_CHECKING:
     from panollava.metrics import MetricReport
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
-    """Declare the verb and its options."""
-    parser = subparsers.add_parser(
-        "score",
-        help="score a CSV of predictions and references",
-        description="Score a CSV with the columns prediction and reference, and print one line a metric."
-        " With image_path and original_query too, rows of one question become one item with several"
-        " references. Needs no GPU and loads no model.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
     parser.add_argument("predictions", type=Path, help="CSV: image_path,original_query,prediction,reference")
     parser.add_argument(
         "--metrics",
-        help="comma-separated names, or 'list' to see them; a metric named here must run. Default: bleu4, meteor,"
-        " rougeL, spice, cider, where one that cannot run is reported as missing",
+        metavar="NAMES",
+        help="comma-separated; a metric named here must run. Default: bleu4,meteor,rougeL,spice,cider, where"
+        " one that cannot run is reported as missing. Also: cider_d, cider_plain, coco_bleu1 to coco_bleu4,"
+        " coco_rougeL, exact_match",
     )
     parser.add_argument(
         "--protocol",
@@ -31,23 +26,18 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument(
         "--tokenizer",
-        help="one tokenizer for all metrics, for other languages: intl, char, zh, ko-mecab, ja-mecab. Default:"
-        " each metric's official one",
+        help="one tokenizer for all metrics, for other languages: intl, char, zh, ko-mecab, ja-mecab."
+        " Default: each metric's official one",
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="write scores and signatures as JSON")
     parser.add_argument("--csv", type=Path, metavar="OUT", help="write scores and signatures as CSV")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Score the file, print the table, write what was asked for; return the exit status."""
     from panollava.errors import MetricUnavailable
-    from panollava.metrics import DEFAULT_METRICS, METRICS, read_predictions, score_items
+    from panollava.metrics import DEFAULT_METRICS, read_predictions, score_items
 
-    if args.metrics == "list":
-        for name, metric in METRICS.items():
-            print(f"{name:12} {metric.label} ({metric.implementation})")
-        return 0
     names = [name.strip() for name in args.metrics.split(",")] if args.metrics else list(DEFAULT_METRICS)
     items = read_predictions(args.predictions).items(protocol=args.protocol)
     report = score_items(items, metrics=names, tokenizer=args.tokenizer)
