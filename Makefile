@@ -66,7 +66,7 @@ $(VENV)/.stamp-venv:
 $(TORCH_STAMP): $(VENV)/.stamp-venv
 	@echo "installing $(TORCH) (the largest download)"
 	@rm -f $(VENV)/.stamp-torch-*
-	@$(PIP) $(if $(TORCH_INDEX),--index-url '$(TORCH_INDEX)') '$(TORCH)'
+	@$(PIP) --upgrade --force-reinstall $(if $(TORCH_INDEX),--index-url '$(TORCH_INDEX)') '$(TORCH)'
 	@touch $@
 
 # torch must be there first: panollava alone would fetch whatever build is the newest.
