@@ -1,0 +1,1 @@
+"""From files to batches: manifests, images, the embedded panoramas, packing and the feature cache."""

@@ -1,0 +1,1 @@
+"""SurroundQA: procedural panoramas with exact ground truth, captions and balanced questions."""

@@ -1,0 +1,296 @@
+"""Render a scene: one ray per ERP pixel, analytic intersections, exact instance mask and depth.
+
+The same tracer takes any grid of rays, so a perspective view can be rendered directly and serve as the ground truth
+of a projection. Every object is traced only through the pixels that its bounding cone can touch.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Int16, UInt8
+
+from panollava.data.synthetic.scene import Place, Scene, SceneObject
+from panollava.data.synthetic.vocabulary import (
+    CAMERA_HEIGHT_M,
+    COLOURS,
+    GROUNDS,
+    ROOM_FLOORS,
+    ROOM_WALLS,
+    SKIES,
+)
+from panollava.geometry.angles import ray_from_angles
+from panollava.geometry.sphere import erp_rays
+
+_AMBIENT = 0.50
+_CEILING = (0.93, 0.93, 0.91)
+_FAR_M = 1.0e6
+
+Rays = Float32[np.ndarray, "n 3"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """A rendered grid of rays.
+
+    Attributes:
+        image: ``u8 h w 3``, sRGB.
+        instance: ``i16 h w``, index of the object seen in the pixel, or -1 for the surroundings.
+        depth_m: ``f32 h w``, distance along the ray; infinite for the sky.
+    """
+
+    image: UInt8[np.ndarray, "h w 3"]
+    instance: Int16[np.ndarray, "h w"]
+    depth_m: Float32[np.ndarray, "h w"]
+
+
+def render_erp(scene: Scene, *, height: int = 256, supersample: int = 1) -> Rendering:
+    """Render the whole sphere as an equirectangular image of ``height`` x ``2 * height`` pixels.
+
+    Args:
+        scene: What to render.
+        height: Rows of the image.
+        supersample: Rays per pixel along each axis; colours are averaged, mask and depth are those of one ray.
+    """
+    rays = erp_rays(height * supersample, 2 * height * supersample).astype(np.float32)
+    return trace(scene, rays, supersample=supersample)
+
+
+def trace(scene: Scene, rays: Float32[np.ndarray, "h w 3"], *, supersample: int = 1) -> Rendering:
+    """Trace a grid of unit rays from the camera.
+
+    Raises:
+        ValueError: If the grid is not a multiple of ``supersample``.
+    """
+    rows, cols = rays.shape[:2]
+    if rows % supersample or cols % supersample:
+        raise ValueError(f"a {rows} x {cols} grid of rays cannot be averaged by {supersample} x {supersample}")
+    flat = np.ascontiguousarray(rays.reshape(-1, 3))
+    colour, depth = _surroundings(scene, flat)
+    instance = np.full(len(flat), -1, dtype=np.int16)
+    for index, item in enumerate(scene.objects):
+        _draw_object(item, index, flat, colour, depth, instance, light=_light(scene.place))
+    image = np.clip(colour, 0.0, 1.0).reshape(rows, cols, 3)
+    if supersample > 1:
+        s = supersample
+        image = image.reshape(rows // s, s, cols // s, s, 3).mean(axis=(1, 3))
+    step = (slice(supersample // 2, None, supersample),) * 2
+    return Rendering(
+        image=(image * 255.0 + 0.5).astype(np.uint8),
+        instance=instance.reshape(rows, cols)[step],
+        depth_m=depth.reshape(rows, cols)[step],
+    )
+
+
+def _light(place: Place) -> Float32[np.ndarray, " 3"]:
+    return ray_from_angles(math.radians(place.light_yaw_deg), math.radians(50.0)).astype(np.float32)
+
+
+# -- surroundings --------------------------------------------------------------------------------------------------
+
+
+def _surroundings(scene: Scene, rays: Rays) -> tuple[Rays, Float32[np.ndarray, " n"]]:
+    """Return the colour and distance of floor, walls and ceiling, or of ground and sky."""
+    place = scene.place
+    colour = np.empty_like(rays)
+    down = rays[:, 1]
+    with np.errstate(divide="ignore"):
+        to_floor = np.where(down > 1e-4, CAMERA_HEIGHT_M / np.maximum(down, 1e-4), _FAR_M).astype(np.float32)
+    if place.kind == "room":
+        depth, wall_axis = _room_depth(place, rays, to_floor)
+        floor, wall = depth >= to_floor, (depth < to_floor) & (wall_axis >= 0)
+        colour[:] = _CEILING
+        shade = np.where(wall_axis[wall] == 0, 0.92, 1.0)[:, None] * (0.95 + 0.08 * down[wall, None])
+        colour[wall] = np.asarray(ROOM_WALLS[place.upper], np.float32) * shade
+    else:
+        depth, floor = to_floor.copy(), down > 1e-4
+        depth[~floor] = np.inf
+        zenith, horizon = (np.asarray(c, np.float32) for c in SKIES[place.upper])
+        height = np.clip(-down[~floor], 0.0, 1.0)[:, None] ** 0.6
+        colour[~floor] = zenith * height + horizon * (1.0 - height)
+    points = rays[floor] * depth[floor, None]
+    colour[floor] = _floor_colour(place, points) * _contact_shadows(scene, points)[:, None]
+    if place.kind == "outdoor":  # haze toward the horizon
+        haze = np.clip(depth[floor] / 60.0, 0.0, 0.85)[:, None]
+        colour[floor] = colour[floor] * (1.0 - haze) + horizon * haze
+    return colour, depth
+
+
+def _room_depth(
+    place: Place, rays: Rays, to_floor: Float32[np.ndarray, " n"]
+) -> tuple[Float32[np.ndarray, " n"], Int16[np.ndarray, " n"]]:
+    """Distance to the nearest face of the room, and which pair of walls it is (-1: floor or ceiling)."""
+    c, s = math.cos(math.radians(place.turn_deg)), math.sin(math.radians(place.turn_deg))
+    local = np.stack([c * rays[:, 0] - s * rays[:, 2], s * rays[:, 0] + c * rays[:, 2]], axis=1)
+    up = -rays[:, 1]
+    ceiling = np.where(up > 1e-4, (place.height_m - CAMERA_HEIGHT_M) / np.maximum(up, 1e-4), _FAR_M)
+    walls = np.asarray(place.half_extent_m, np.float32) / np.maximum(np.abs(local), 1e-6)
+    nearest = walls.min(axis=1)
+    depth = np.minimum(np.minimum(to_floor, ceiling), nearest).astype(np.float32)
+    axis = np.where(nearest <= depth, walls.argmin(axis=1), -1).astype(np.int16)
+    return depth, axis
+
+
+def _floor_colour(place: Place, points: Rays) -> Rays:
+    """Texture by position on the floor, so that it is seam-free and in perspective."""
+    base = np.asarray((ROOM_FLOORS if place.kind == "room" else GROUNDS)[place.floor], np.float32)
+    x, z = points[:, 0], points[:, 2]
+    if place.floor == "wooden":
+        gain = 0.90 + 0.10 * (np.floor(x * 2.5) % 2)
+    elif place.floor == "tiled":
+        gain = 0.86 + 0.14 * ((np.floor(x) + np.floor(z)) % 2)
+    else:
+        phase = place.texture_seed % 97
+        gain = 0.95 + 0.05 * np.sin(3.1 * x + phase) * np.sin(2.7 * z + 2 * phase)
+    near = np.exp(-np.hypot(x, z) / 12.0)  # fine texture fades with distance instead of aliasing
+    return base * (1.0 + (gain - 1.0) * near)[:, None].astype(np.float32)
+
+
+def _contact_shadows(scene: Scene, points: Rays) -> Float32[np.ndarray, " n"]:
+    """Soft dark patch under every standing object: what ties it to the floor."""
+    shade = np.ones(len(points), np.float32)
+    for item in scene.objects:
+        if item.pitch_deg > 0:
+            continue
+        centre = ray_from_angles(math.radians(item.yaw_deg), math.radians(item.pitch_deg)) * item.distance_m
+        d2 = (points[:, 0] - centre[0]) ** 2 + (points[:, 2] - centre[2]) ** 2
+        close = d2 < (2.2 * item.radius_m) ** 2
+        shade[close] *= 1.0 - 0.5 * np.exp(-d2[close] / (0.9 * item.radius_m) ** 2)
+    return shade
+
+
+# -- objects -------------------------------------------------------------------------------------------------------
+
+
+def _draw_object(
+    item: SceneObject,
+    index: int,
+    rays: Rays,
+    colour: Rays,
+    depth: Float32[np.ndarray, " n"],
+    instance: Int16[np.ndarray, " n"],
+    *,
+    light: Float32[np.ndarray, " 3"],
+) -> None:
+    """Trace one object through its bounding cone and write what it hides, in place."""
+    axis = ray_from_angles(math.radians(item.yaw_deg), math.radians(item.pitch_deg)).astype(np.float32)
+    cone = math.cos(math.radians(item.angular_radius_deg + 0.01))
+    inside = np.flatnonzero(rays @ axis >= cone)
+    turn = _turn_y(item.heading_deg)
+    origin = (-axis * item.distance_m) @ turn
+    directions = rays[inside] @ turn
+    t, normal = _INTERSECT[item.shape](origin, directions, item.radius_m)
+    hit = t < depth[inside]
+    target, t, normal = inside[hit], t[hit], normal[hit]
+    local = origin + t[:, None] * directions[hit]
+    colour[target] = _shade(item, local, normal, directions[hit], light @ turn)
+    depth[target], instance[target] = t, index
+
+
+def _turn_y(angle_deg: float) -> Float32[np.ndarray, "3 3"]:
+    c, s = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    return np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]], np.float32)
+
+
+def _shade(
+    item: SceneObject, local: Rays, normal: Rays, directions: Rays, light: Float32[np.ndarray, " 3"]
+) -> Rays:
+    """Lambert shading plus, by material, a highlight (shiny) or pale bands (striped)."""
+    base = np.broadcast_to(np.asarray(COLOURS[item.colour], np.float32), local.shape)
+    if item.material == "striped":
+        band = np.floor(local[:, 1] / item.radius_m * 2.6 + 0.25) % 2 > 0
+        base = np.where(band[:, None], 0.25 * base + 0.75 * np.float32(0.95), base)
+    lambert = np.maximum(normal @ light, 0.0)
+    colour = base * (_AMBIENT + 0.55 * lambert)[:, None]
+    if item.material == "shiny":
+        half = light - directions
+        half /= np.linalg.norm(half, axis=1, keepdims=True)
+        colour += 0.9 * (np.maximum((normal * half).sum(axis=1), 0.0) ** 24)[:, None]
+        rim = (1.0 - np.abs((normal * directions).sum(axis=1))) ** 3
+        colour += 0.35 * rim[:, None]
+    return colour.astype(np.float32)
+
+
+def _ball(origin: Rays, d: Rays, radius: float) -> tuple[Float32[np.ndarray, " n"], Rays]:
+    b = d @ origin
+    disc = b * b - (origin @ origin - radius * radius)
+    t = np.where(disc >= 0, -b - np.sqrt(np.maximum(disc, 0.0)), np.inf)
+    normal = (origin + np.where(np.isfinite(t), t, 0.0)[:, None] * d) / radius
+    return t.astype(np.float32), normal.astype(np.float32)
+
+
+def _convex(
+    origin: Rays, d: Rays, normals: Rays, offsets: Float32[np.ndarray, " k"]
+) -> tuple[Float32[np.ndarray, " n"], Rays]:
+    """Intersect a convex polyhedron ``{x: normals @ x <= offsets}`` (slabs, Kay and Kajiya 1986)."""
+    speed = d @ normals.T
+    gap = offsets - origin @ normals.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = gap / speed
+    enter = np.where(speed < 0, t, -np.inf)
+    leave = np.where(speed > 0, t, np.inf)
+    first, last = enter.max(axis=1), leave.min(axis=1)
+    hit = (first <= last) & (first > 0)
+    return np.where(hit, first, np.inf).astype(np.float32), normals[enter.argmax(axis=1)]
+
+
+def _cube(origin: Rays, d: Rays, radius: float) -> tuple[Float32[np.ndarray, " n"], Rays]:
+    axes = np.concatenate([np.eye(3), -np.eye(3)]).astype(np.float32)
+    return _convex(origin, d, axes, np.full(6, radius / math.sqrt(3.0), np.float32))
+
+
+def _pyramid(origin: Rays, d: Rays, radius: float) -> tuple[Float32[np.ndarray, " n"], Rays]:
+    """Square base down, apex up; the five corners lie on the bounding sphere."""
+    base_y, half = 0.5 * radius, radius * math.sqrt(0.375)
+    rise, n = 1.5 * radius, math.hypot(1.5 * radius, half)
+    side = [(rise / n, -half / n, 0), (-rise / n, -half / n, 0), (0, -half / n, rise / n), (0, -half / n, -rise / n)]
+    normals = np.asarray([(0, 1, 0), *side], np.float32)
+    apex = np.array([0, -radius, 0], np.float32)
+    offsets = np.concatenate([[base_y], (normals[1:] @ apex)]).astype(np.float32)
+    return _convex(origin, d, normals, offsets)
+
+
+def _round_solid(
+    origin: Rays, d: Rays, *, top_y: float, base_y: float, apex_y: float, slope: float, radius: float
+) -> tuple[Float32[np.ndarray, " n"], Rays]:
+    """Intersect a surface of revolution about y with end caps.
+
+    Side: ``x^2 + z^2 = (radius + slope (y - apex_y))^2``; a cylinder has slope 0, a cone radius 0 at its apex.
+    """
+    w0, w1 = radius + slope * (origin[1] - apex_y), slope * d[:, 1]
+    a = d[:, 0] ** 2 + d[:, 2] ** 2 - w1**2
+    b = origin[0] * d[:, 0] + origin[2] * d[:, 2] - w0 * w1
+    c = origin[0] ** 2 + origin[2] ** 2 - w0**2
+    root = np.sqrt(np.maximum(b * b - a * c, 0.0))
+    best = np.full(len(d), np.inf, np.float32)
+    normal = np.zeros_like(d)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for t in ((-b - root) / a, (-b + root) / a):
+            y = origin[1] + t * d[:, 1]
+            wall = radius + slope * (y - apex_y)
+            ok = (b * b >= a * c) & (t > 0) & (t < best) & (y >= top_y) & (y <= base_y) & (wall >= 0)
+            best[ok] = t[ok]
+            p = origin + t[ok, None] * d[ok]
+            n = np.stack([p[:, 0], -slope * wall[ok], p[:, 2]], axis=1)
+            normal[ok] = n / np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-9)
+        for y_cap, sign in ((top_y, -1.0), (base_y, 1.0)):
+            t = (y_cap - origin[1]) / d[:, 1]
+            r2 = (origin[0] + t * d[:, 0]) ** 2 + (origin[2] + t * d[:, 2]) ** 2
+            ok = (t > 0) & (t < best) & (r2 <= (radius + slope * (y_cap - apex_y)) ** 2)
+            best[ok] = t[ok]
+            normal[ok] = (0.0, sign, 0.0)
+    return best, normal.astype(np.float32)
+
+
+def _cylinder(origin: Rays, d: Rays, radius: float) -> tuple[Float32[np.ndarray, " n"], Rays]:
+    half = 0.80 * radius
+    return _round_solid(origin, d, top_y=-half, base_y=half, apex_y=0.0, slope=0.0, radius=0.60 * radius)
+
+
+def _cone(origin: Rays, d: Rays, radius: float) -> tuple[Float32[np.ndarray, " n"], Rays]:
+    base_y, width = 0.5 * radius, radius * math.sqrt(0.75)
+    slope = width / (1.5 * radius)
+    return _round_solid(origin, d, top_y=-radius, base_y=base_y, apex_y=-radius, slope=slope, radius=0.0)
+
+
+_INTERSECT = {"ball": _ball, "cube": _cube, "cylinder": _cylinder, "cone": _cone, "pyramid": _pyramid}
