@@ -12,8 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from panollava.errors import MetricError, MetricUnavailable
+from panollava.errors import MetricError, MetricUnavailable, unknown_name
 
+TOKENIZERS = (
+    "13a",
+    "intl",
+    "char",
+    "zh",
+    "ko-mecab",
+    "ja-mecab",
+    "none",
+)  # sacrebleu's that download nothing
 ORDER = 4
 _TINY, _SMALL = 1e-15, 1e-9  # pycocoevalcap adds these to numerators and denominators
 
@@ -67,10 +76,8 @@ def sacrebleu_metric(tokenizer: str):  # type: ignore[no-untyped-def]  # noqa: A
         raise MetricUnavailable(
             "BLEU needs the package 'sacrebleu'. Run ./install_eval_metrics.sh, or pip install sacrebleu."
         ) from error
-    if tokenizer not in BLEU.TOKENIZERS:
-        raise MetricError(
-            f"sacrebleu has no tokenizer '{tokenizer}'. Available: {', '.join(sorted(BLEU.TOKENIZERS))}."
-        )
+    if tokenizer not in TOKENIZERS:
+        raise MetricError(unknown_name("tokenizer", tokenizer, TOKENIZERS))
     try:
         return BLEU(tokenize=tokenizer, force=True)
     except (ImportError, RuntimeError) as error:

@@ -123,4 +123,4 @@ def _similarity(captions: _Captions, tokens: Ints, ngram: Ints, *, clip: bool) -
     reference = caption[predicted:][common] - items
     dot = np.bincount(reference, weights=product, minlength=captions.count - items)
     scale = norm[captions.item[items:]] * norm[items:]
-    return np.divide(dot, scale, out=dot, where=scale != 0)
+    return np.divide(dot, scale, out=np.zeros(len(scale)), where=scale != 0)
