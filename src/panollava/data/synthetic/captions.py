@@ -10,7 +10,9 @@ from panollava.geometry.sphere import SECTORS8
 CAPTION_KINDS = ("caption", "caption_direction", "caption_sector", "caption_query", "caption_object")
 
 
-def draw_captions(scene: Scene, *, seed: int, sectors: int = 2, queries: int = 2, objects: int = 2) -> list[Question]:
+def draw_captions(
+    scene: Scene, *, seed: int, sectors: int = 2, queries: int = 2, objects: int = 2
+) -> list[Question]:
     """Return captions of one scene: one global, one by direction, and some by sector, query and object."""
     rng = np.random.Generator(np.random.Philox(key=[seed + 2, scene.index]))
     made = [
@@ -27,5 +29,5 @@ def draw_captions(scene: Scene, *, seed: int, sectors: int = 2, queries: int = 2
     for index in rng.permutation(len(named))[:objects]:
         item, names = named[int(index)]
         question = f"tell me about the {language.pick(rng, names)}."
-        made.append(("caption_object", question, language.caption_object(scene, item)))
+        made.append(("caption_object", question, language.caption_object(item)))
     return [Question(kind=kind, template=kind, question=q, answer=a) for kind, q, a in made]

@@ -46,7 +46,7 @@ def with_article(noun_phrase: str) -> str:
 
 
 def unique_names(scene: Scene, item: SceneObject, *, hide: str | None = None) -> list[str]:
-    """Return the two shortest kinds of name that fit ``item`` and nothing else in the scene.
+    """Return the three shortest kinds of name that fit ``item`` and nothing else in the scene.
 
     Args:
         scene: The scene.
@@ -73,7 +73,7 @@ def listing(items: list[SceneObject]) -> str:
 
 
 def in_sector(scene: Scene, name: str, *, count: int) -> list[SceneObject]:
-    """Return the objects, left to right, whose centre lies in a horizontal sector; polar objects lie in none."""
+    """Return the objects, left to right, with their centre in a horizontal sector; polar ones are in none."""
     held = [o for o in scene.objects if not o.is_polar and sector(o.yaw_deg, count=count) == name]
     centre = (SECTORS4 if count == 4 else SECTORS8).index(name) * 360.0 / count
     return sorted(held, key=lambda o: (o.yaw_deg - centre + 180.0) % 360.0)
@@ -84,7 +84,8 @@ def place_sentence(scene: Scene) -> str:
     place = scene.place
     if place.kind == "room":
         return f"a room with {place.upper} walls and a {place.floor} floor."
-    return f"an open place with {'an' if place.upper == 'overcast' else 'a'} {place.upper} sky over {place.floor}."
+    sky = with_article(f"{place.upper} sky")
+    return f"an open place with {sky} over {place.floor}."
 
 
 def caption_global(scene: Scene) -> str:
@@ -108,21 +109,17 @@ def caption_by_direction(scene: Scene) -> str:
     return " ".join(parts)
 
 
-def caption_object(scene: Scene, item: SceneObject) -> str:
+def caption_object(item: SceneObject) -> str:
     """Return everything about one object: attributes, bearing, height, distance and direction."""
     full = with_article(phrase(item, ("size", "material", "colour", "shape")))
-    where = (
-        ("above" if item.pitch_deg > 0 else "below")
-        if item.is_polar
-        else sector(item.yaw_deg, count=8)
-    )
+    where = ("above" if item.pitch_deg > 0 else "below") if item.is_polar else sector(item.yaw_deg, count=8)
     ways = "" if item.is_polar else f" at bearing {bearing(item.yaw_deg)},"
     height, reach = elevation(item.pitch_deg), distance_word(item.distance_m)
     return f"{full},{ways} {where}, {height}, {reach}, {item.distance_m:.0f} metres away."
 
 
 def caption_query(scene: Scene, query: str) -> str:
-    """Return a caption conditioned on a one-word query, as in QuIC-360: a shape, a colour, or a part of the place.
+    """Return a caption for a one-word query, as in QuIC-360: a shape, a colour, or a part of the place.
 
     Raises:
         ValueError: If the query is none of these.
@@ -163,4 +160,3 @@ def _where(name: str) -> str:
     if name == "front":
         return "in front"
     return name if name == "behind" else f"to the {name}" if not name.startswith("behind") else f"{name}"
-

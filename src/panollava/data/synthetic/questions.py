@@ -1,9 +1,10 @@
 """Questions with exact answers, and the quota that keeps a text-only model at chance.
 
-Every kind of question is a function from a scene to its candidate (question, answer) pairs; guards drop what is
-ambiguous (an object on the border of two directions, two distances that are nearly equal). ``QuestionSampler`` then
-takes, scene by scene, the candidate whose answer has been given least so far for that wording, so that no answer is
-worth guessing. Where a question has two symmetric readings (left or right of, nearer of two), both orders are asked.
+Every kind of question is a function from a scene to its candidate (question, answer) pairs; guards drop what
+is ambiguous (an object on the border of two directions, two distances that are nearly equal).
+``QuestionSampler`` then takes, scene by scene, the candidate whose answer has been given least so far for
+that wording, so that no answer is worth guessing. Where a question has two symmetric readings (left or right
+of, nearer of two), both orders are candidates.
 """
 
 from collections import Counter
@@ -41,7 +42,7 @@ _VIEW_WORDS = {"front": "in front of me", "right": "to my right", "behind": "beh
 class Question:
     """One question about one scene.
 
-    ``template`` names the wording (answers are balanced within it); ``kind`` names the skill (scores are given by it).
+    ``template`` names the wording, within which answers are balanced; ``kind`` names the skill that is scored.
     """
 
     kind: str
@@ -58,7 +59,8 @@ def _existence(scene: Scene, rng: np.random.Generator) -> Candidates:
     for item in scene.objects:
         yield "exists", f"is there {language.with_article(language.phrase(item))}?", "yes"
         colour, shape = language.pick(rng, list(COLOURS)), language.pick(rng, list(SHAPES))
-        for wrong in ((colour, item.shape), (item.colour, shape)):  # right in one attribute, wrong in the other
+        # right in one attribute, wrong in the other
+        for wrong in ((colour, item.shape), (item.colour, shape)):
             if wrong not in present:
                 yield "exists", f"is there {language.with_article(' '.join(wrong))}?", "no"
         if not item.is_polar and _clear_of_border(item, count=4):
@@ -204,7 +206,7 @@ def chance_levels() -> dict[str, float]:
 class QuestionSampler:
     """Draws questions scene by scene so that, per wording, every answer is given equally often.
 
-    The draw depends on the scenes seen before, in order: the same sequence of scenes gives the same questions.
+    The draw depends on the scenes seen before: the same sequence of scenes gives the same questions.
     """
 
     def __init__(self, seed: int) -> None:

@@ -1,16 +1,18 @@
 """Render a scene: one ray per ERP pixel, analytic intersections, exact instance mask and depth.
 
-The same tracer takes any grid of rays, so a perspective view can be rendered directly and serve as the ground truth
-of a projection. Every object is traced only through the pixels that its bounding cone can touch.
+The same tracer takes any grid of rays, so a perspective view can be rendered directly and serve as the ground
+truth of a projection. Every object is traced only through the pixels that its bounding cone can touch.
 """
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float32, Int16, UInt8
 
 from panollava.data.synthetic.scene import Place, Scene, SceneObject
+from panollava.data.synthetic.solids import Rays, intersect
 from panollava.data.synthetic.vocabulary import (
     CAMERA_HEIGHT_M,
     COLOURS,
@@ -25,8 +27,6 @@ from panollava.geometry.sphere import erp_rays
 _AMBIENT = 0.50
 _CEILING = (0.93, 0.93, 0.91)
 _FAR_M = 1.0e6
-
-Rays = Float32[np.ndarray, "n 3"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,22 @@ def render_erp(scene: Scene, *, height: int = 256, supersample: int = 1) -> Rend
     Args:
         scene: What to render.
         height: Rows of the image.
-        supersample: Rays per pixel along each axis; colours are averaged, mask and depth are those of one ray.
+        supersample: Rays per pixel along each axis. Colours are averaged; mask and depth are those of one ray,
+            through the centre of the pixel if the number is odd.
     """
-    rays = erp_rays(height * supersample, 2 * height * supersample).astype(np.float32)
-    return trace(scene, rays, supersample=supersample)
+    return trace(scene, _grid(height * supersample), supersample=supersample)
+
+
+def render_twice(
+    scene: Scene, *, height: int = 256, supersample: int = 2
+) -> tuple[UInt8[np.ndarray, "h w 3"], Rendering]:
+    """Render the picture of ``render_erp`` together with all the rays that it averages, traced once.
+
+    Returns:
+        The antialiased picture, and the rendering of ``height * supersample`` rows for measurements.
+    """
+    colour, instance, depth = _samples(scene, _grid(height * supersample))
+    return _quantised(_averaged(colour, supersample)), Rendering(_quantised(colour), instance, depth)
 
 
 def trace(scene: Scene, rays: Float32[np.ndarray, "h w 3"], *, supersample: int = 1) -> Rendering:
@@ -64,29 +76,48 @@ def trace(scene: Scene, rays: Float32[np.ndarray, "h w 3"], *, supersample: int 
     """
     rows, cols = rays.shape[:2]
     if rows % supersample or cols % supersample:
-        raise ValueError(f"a {rows} x {cols} grid of rays cannot be averaged by {supersample} x {supersample}")
+        by = f"{supersample} x {supersample}"
+        raise ValueError(f"a {rows} x {cols} grid of rays cannot be averaged by {by}; choose a multiple.")
+    colour, instance, depth = _samples(scene, rays)
+    step = (slice(supersample // 2, None, supersample),) * 2
+    return Rendering(_quantised(_averaged(colour, supersample)), instance[step], depth[step])
+
+
+@lru_cache(maxsize=2)
+def _grid(height: int) -> Float32[np.ndarray, "h w 3"]:
+    rays = erp_rays(height, 2 * height).astype(np.float32)
+    rays.flags.writeable = False
+    return rays
+
+
+def _samples(
+    scene: Scene, rays: Float32[np.ndarray, "h w 3"]
+) -> tuple[Float32[np.ndarray, "h w 3"], Int16[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
+    """Return colour in [0, 1], instance and depth of every single ray."""
+    rows, cols = rays.shape[:2]
     flat = np.ascontiguousarray(rays.reshape(-1, 3))
     colour, depth = _surroundings(scene, flat)
     instance = np.full(len(flat), -1, dtype=np.int16)
     for index, item in enumerate(scene.objects):
         _draw_object(item, index, flat, colour, depth, instance, light=_light(scene.place))
-    image = np.clip(colour, 0.0, 1.0).reshape(rows, cols, 3)
-    if supersample > 1:
-        s = supersample
-        image = image.reshape(rows // s, s, cols // s, s, 3).mean(axis=(1, 3))
-    step = (slice(supersample // 2, None, supersample),) * 2
-    return Rendering(
-        image=(image * 255.0 + 0.5).astype(np.uint8),
-        instance=instance.reshape(rows, cols)[step],
-        depth_m=depth.reshape(rows, cols)[step],
-    )
+    np.clip(colour, 0.0, 1.0, out=colour)
+    return colour.reshape(rows, cols, 3), instance.reshape(rows, cols), depth.reshape(rows, cols)
+
+
+def _averaged(colour: Float32[np.ndarray, "h w 3"], s: int) -> Float32[np.ndarray, "h2 w2 3"]:
+    """Return the mean of every s x s cell: each sample once, in reading order."""
+    if s == 1:
+        return colour
+    cells = [colour[row::s, column::s] for row in range(s) for column in range(s)]
+    return sum(cells[1:], start=cells[0]) / np.float32(s * s)
+
+
+def _quantised(colour: Float32[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    return (colour * 255.0 + 0.5).astype(np.uint8)
 
 
 def _light(place: Place) -> Float32[np.ndarray, " 3"]:
     return ray_from_angles(math.radians(place.light_yaw_deg), math.radians(50.0)).astype(np.float32)
-
-
-# -- surroundings --------------------------------------------------------------------------------------------------
 
 
 def _surroundings(scene: Scene, rays: Rays) -> tuple[Rays, Float32[np.ndarray, " n"]]:
@@ -121,13 +152,16 @@ def _room_depth(
 ) -> tuple[Float32[np.ndarray, " n"], Int16[np.ndarray, " n"]]:
     """Distance to the nearest face of the room, and which pair of walls it is (-1: floor or ceiling)."""
     c, s = math.cos(math.radians(place.turn_deg)), math.sin(math.radians(place.turn_deg))
-    local = np.stack([c * rays[:, 0] - s * rays[:, 2], s * rays[:, 0] + c * rays[:, 2]], axis=1)
+    x, z = rays[:, 0], rays[:, 2]
     up = -rays[:, 1]
     ceiling = np.where(up > 1e-4, (place.height_m - CAMERA_HEIGHT_M) / np.maximum(up, 1e-4), _FAR_M)
-    walls = np.asarray(place.half_extent_m, np.float32) / np.maximum(np.abs(local), 1e-6)
-    nearest = walls.min(axis=1)
+    first, second = (
+        np.float32(half) / np.maximum(np.abs(along), 1e-6)
+        for half, along in zip(place.half_extent_m, (c * x - s * z, s * x + c * z), strict=True)
+    )
+    nearest = np.minimum(first, second)
     depth = np.minimum(np.minimum(to_floor, ceiling), nearest).astype(np.float32)
-    axis = np.where(nearest <= depth, walls.argmin(axis=1), -1).astype(np.int16)
+    axis = np.where(nearest <= depth, second < first, -1).astype(np.int16)
     return depth, axis
 
 
@@ -159,9 +193,6 @@ def _contact_shadows(scene: Scene, points: Rays) -> Float32[np.ndarray, " n"]:
     return shade
 
 
-# -- objects -------------------------------------------------------------------------------------------------------
-
-
 def _draw_object(
     item: SceneObject,
     index: int,
@@ -179,7 +210,7 @@ def _draw_object(
     turn = _turn_y(item.heading_deg)
     origin = (-axis * item.distance_m) @ turn
     directions = rays[inside] @ turn
-    t, normal = _INTERSECT[item.shape](origin, directions, item.radius_m)
+    t, normal = intersect(item.shape, origin, directions, radius=item.radius_m)
     hit = t < depth[inside]
     target, t, normal = inside[hit], t[hit], normal[hit]
     local = origin + t[:, None] * directions[hit]
@@ -209,88 +240,3 @@ def _shade(
         rim = (1.0 - np.abs((normal * directions).sum(axis=1))) ** 3
         colour += 0.35 * rim[:, None]
     return colour.astype(np.float32)
-
-
-def _ball(origin: Rays, d: Rays, radius: float) -> tuple[Float32[np.ndarray, " n"], Rays]:
-    b = d @ origin
-    disc = b * b - (origin @ origin - radius * radius)
-    t = np.where(disc >= 0, -b - np.sqrt(np.maximum(disc, 0.0)), np.inf)
-    normal = (origin + np.where(np.isfinite(t), t, 0.0)[:, None] * d) / radius
-    return t.astype(np.float32), normal.astype(np.float32)
-
-
-def _convex(
-    origin: Rays, d: Rays, normals: Rays, offsets: Float32[np.ndarray, " k"]
-) -> tuple[Float32[np.ndarray, " n"], Rays]:
-    """Intersect a convex polyhedron ``{x: normals @ x <= offsets}`` (slabs, Kay and Kajiya 1986)."""
-    speed = d @ normals.T
-    gap = offsets - origin @ normals.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = gap / speed
-    enter = np.where(speed < 0, t, -np.inf)
-    leave = np.where(speed > 0, t, np.inf)
-    first, last = enter.max(axis=1), leave.min(axis=1)
-    hit = (first <= last) & (first > 0)
-    return np.where(hit, first, np.inf).astype(np.float32), normals[enter.argmax(axis=1)]
-
-
-def _cube(origin: Rays, d: Rays, radius: float) -> tuple[Float32[np.ndarray, " n"], Rays]:
-    axes = np.concatenate([np.eye(3), -np.eye(3)]).astype(np.float32)
-    return _convex(origin, d, axes, np.full(6, radius / math.sqrt(3.0), np.float32))
-
-
-def _pyramid(origin: Rays, d: Rays, radius: float) -> tuple[Float32[np.ndarray, " n"], Rays]:
-    """Square base down, apex up; the five corners lie on the bounding sphere."""
-    base_y, half = 0.5 * radius, radius * math.sqrt(0.375)
-    rise, n = 1.5 * radius, math.hypot(1.5 * radius, half)
-    side = [(rise / n, -half / n, 0), (-rise / n, -half / n, 0), (0, -half / n, rise / n), (0, -half / n, -rise / n)]
-    normals = np.asarray([(0, 1, 0), *side], np.float32)
-    apex = np.array([0, -radius, 0], np.float32)
-    offsets = np.concatenate([[base_y], (normals[1:] @ apex)]).astype(np.float32)
-    return _convex(origin, d, normals, offsets)
-
-
-def _round_solid(
-    origin: Rays, d: Rays, *, top_y: float, base_y: float, apex_y: float, slope: float, radius: float
-) -> tuple[Float32[np.ndarray, " n"], Rays]:
-    """Intersect a surface of revolution about y with end caps.
-
-    Side: ``x^2 + z^2 = (radius + slope (y - apex_y))^2``; a cylinder has slope 0, a cone radius 0 at its apex.
-    """
-    w0, w1 = radius + slope * (origin[1] - apex_y), slope * d[:, 1]
-    a = d[:, 0] ** 2 + d[:, 2] ** 2 - w1**2
-    b = origin[0] * d[:, 0] + origin[2] * d[:, 2] - w0 * w1
-    c = origin[0] ** 2 + origin[2] ** 2 - w0**2
-    root = np.sqrt(np.maximum(b * b - a * c, 0.0))
-    best = np.full(len(d), np.inf, np.float32)
-    normal = np.zeros_like(d)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        for t in ((-b - root) / a, (-b + root) / a):
-            y = origin[1] + t * d[:, 1]
-            wall = radius + slope * (y - apex_y)
-            ok = (b * b >= a * c) & (t > 0) & (t < best) & (y >= top_y) & (y <= base_y) & (wall >= 0)
-            best[ok] = t[ok]
-            p = origin + t[ok, None] * d[ok]
-            n = np.stack([p[:, 0], -slope * wall[ok], p[:, 2]], axis=1)
-            normal[ok] = n / np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-9)
-        for y_cap, sign in ((top_y, -1.0), (base_y, 1.0)):
-            t = (y_cap - origin[1]) / d[:, 1]
-            r2 = (origin[0] + t * d[:, 0]) ** 2 + (origin[2] + t * d[:, 2]) ** 2
-            ok = (t > 0) & (t < best) & (r2 <= (radius + slope * (y_cap - apex_y)) ** 2)
-            best[ok] = t[ok]
-            normal[ok] = (0.0, sign, 0.0)
-    return best, normal.astype(np.float32)
-
-
-def _cylinder(origin: Rays, d: Rays, radius: float) -> tuple[Float32[np.ndarray, " n"], Rays]:
-    half = 0.80 * radius
-    return _round_solid(origin, d, top_y=-half, base_y=half, apex_y=0.0, slope=0.0, radius=0.60 * radius)
-
-
-def _cone(origin: Rays, d: Rays, radius: float) -> tuple[Float32[np.ndarray, " n"], Rays]:
-    base_y, width = 0.5 * radius, radius * math.sqrt(0.75)
-    slope = width / (1.5 * radius)
-    return _round_solid(origin, d, top_y=-radius, base_y=base_y, apex_y=-radius, slope=slope, radius=0.0)
-
-
-_INTERSECT = {"ball": _ball, "cube": _cube, "cylinder": _cylinder, "cone": _cone, "pyramid": _pyramid}
