@@ -2,8 +2,10 @@ r"""A Penn Treebank tokenizer in Python, made to agree with the one COCO caption
 
 COCO's scorers (coco-caption, pycocoevalcap) pass every caption through Stanford's ``PTBTokenizer
 -preserveLines -lowerCase`` and drop punctuation tokens. This file reproduces that pair of steps with rules
-written from the tokenizer's documentation and from its observed output; it holds none of its code. It is
-not identical: ``docs`` and the tests say how often captions differ. Signatures call it ``ptb-py``.
+written from the tokenizer's documentation and from its observed output; it holds none of its code.
+Signatures call it ``ptb-py``, because it is not identical: of the 202,654 captions of COCO val2014, not
+looked at while the rules were written, 19 differ (9 in 100,000); of train2014, which was, 19 of 414,113.
+Text of another kind differs more: of 5,625 lines of technical notes and licences, 615.
 
 Habits of the original that are kept: the punctuation list is upper case while tokens are lower case, so
 brackets survive as ``-lrb-`` and ``-rrb-``; characters unknown to it (emoji) are dropped.
