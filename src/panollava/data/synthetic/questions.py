@@ -42,7 +42,7 @@ _VIEW_WORDS = {"front": "in front of me", "right": "to my right", "behind": "beh
 class Question:
     """One question about one scene.
 
-    ``template`` names the wording, within which answers are balanced; ``kind`` names the skill that is scored.
+    ``template`` names the wording, within which answers are balanced; ``kind`` names the skill scored.
     """
 
     kind: str

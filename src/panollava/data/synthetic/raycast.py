@@ -50,8 +50,8 @@ def render_erp(scene: Scene, *, height: int = 256, supersample: int = 1) -> Rend
     Args:
         scene: What to render.
         height: Rows of the image.
-        supersample: Rays per pixel along each axis. Colours are averaged; mask and depth are those of one ray,
-            through the centre of the pixel if the number is odd.
+        supersample: Rays per pixel along each axis. Colours are averaged; mask and depth are those of one
+            ray, through the centre of the pixel if the number is odd.
     """
     return trace(scene, _grid(height * supersample), supersample=supersample)
 

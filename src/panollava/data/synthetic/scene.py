@@ -9,8 +9,8 @@ The camera is the origin of the OpenCV frame (x right, y down, z forward), 1.6 m
             floor    y = +1.6                  standing objects (pitch < 0) rest on it
 
 Because every object rests on the floor or hangs at a known height, its pitch and size fix its distance: depth
-can be seen, not only guessed. Yaw is uniform on the circle, so the seam is a place like any other; scenes with
-an object across the seam and scenes with an object near a pole are present by quota.
+can be seen, not only guessed. Yaw is uniform on the circle, so the seam is a place like any other; scenes
+with an object across the seam and scenes with an object near a pole are present by quota.
 """
 
 import hashlib
