@@ -1,0 +1,92 @@
+"""Panoramas as the model takes them: decode, render, encode; and the cache of what a frozen encoder saw."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from panollava.data.images import open_panorama
+from panollava.geometry import ViewLayout, render_views
+
+logger = logging.getLogger(__name__)
+
+Tensors = tuple[Tensor, ...]
+
+
+class Encoder(Protocol):
+    """Turns the rendered views of a batch of panoramas into patch features, one tensor per group of views."""
+
+    def __call__(self, views: Tensors) -> Tensors:
+        """Return the features."""
+        ...
+
+
+def load_views(path: Path, layout: ViewLayout) -> tuple[UInt8[Tensor, "v h w 3"], ...]:
+    """Decode one panorama and render its views, grouped by size.
+
+    Raises:
+        DataError: If the file is not a usable panorama.
+    """
+    rendered = render_views(open_panorama(path), layout)
+    return tuple(torch.from_numpy(np.stack([rendered[i] for i in g.indices])) for g in layout.groups())
+
+
+class FeatureStore:
+    """Features of panoramas, each encoded once.
+
+    Args:
+        encode: The frozen encoder.
+        layout: The views.
+        folder: Where features are kept, one safetensors file per panorama named by the hash of its bytes; None keeps
+            them nowhere and encodes at every request. The folder's name must identify encoder and layout.
+        batch: Panoramas that are encoded together.
+    """
+
+    def __init__(self, *, encode: Encoder, layout: ViewLayout, folder: Path | None, batch: int = 4) -> None:
+        self._encode, self._layout, self._folder, self._batch = encode, layout, folder, batch
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, paths: Sequence[Path]) -> Tensors:
+        """Return the features of a batch of panoramas, one tensor ``b v rows cols d`` per group of views."""
+        if self._folder is None:
+            return self._compute(paths)
+        found = [self._read(self._file(path)) for path in paths]
+        missing = [i for i, item in enumerate(found) if item is None]
+        for start in range(0, len(missing), self._batch):
+            chunk = missing[start : start + self._batch]
+            computed = self._compute([paths[i] for i in chunk])
+            for row, index in enumerate(chunk):
+                found[index] = tuple(group[row] for group in computed)
+                self._write(self._file(paths[index]), found[index] or ())
+        return tuple(torch.stack(groups) for groups in zip(*(item or () for item in found), strict=True))
+
+    def _compute(self, paths: Sequence[Path]) -> Tensors:
+        views = [load_views(path, self._layout) for path in paths]
+        with torch.no_grad():
+            return self._encode(tuple(torch.stack(group) for group in zip(*views, strict=True)))
+
+    def _file(self, path: Path) -> Path:
+        assert self._folder is not None
+        return self._folder / f"{hashlib.sha256(path.read_bytes()).hexdigest()[:24]}.safetensors"
+
+    def _read(self, file: Path) -> Tensors | None:
+        from safetensors.torch import load_file
+
+        if not file.is_file():
+            return None
+        held = load_file(file)
+        return tuple(held[str(number)] for number in range(len(held)))
+
+    def _write(self, file: Path, features: Tensors) -> None:
+        from safetensors.torch import save_file
+
+        part = file.with_suffix(".part")
+        save_file({str(n): f.contiguous() for n, f in enumerate(features)}, part)
+        part.replace(file)

@@ -1,0 +1,161 @@
+"""Pretrain the embedded language model: language modelling on SurroundQA's text, no image anywhere.
+
+A scene is told to the LM as a list of *glimpses*: each a bag of words (``large shiny red cube near level 045 front
+right``) whose embeddings are pooled into one position. Behind them stand the questions and captions of the scene, whose
+answers are modelled. So the LM learns English of this world, and to look things up in a list of pooled phrases: the
+shape in which a resampler will hand it what an encoder sees. Aligning pixels with these phrases is left to training.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from panollava.data.pack import PackedText, pack, placeholder_mask
+from panollava.data.synthetic.questions import QuestionSampler
+from panollava.data.synthetic.scene import Scene
+from panollava.embedded.corpus import PRETRAIN_SEED, conversation, glimpses, training_scenes
+from panollava.models.language import LanguageModel
+from panollava.text.chat import ChatFormat, chat_format
+
+logger = logging.getLogger(__name__)
+
+HIDDEN, LAYERS, HEADS, FEED_FORWARD = 192, 4, 6, 512
+QUESTIONS, BATCH = 14, 8
+MAX_OFFSET = 200
+"""Branches start at a random place up to here, so that prefixes of any length up to it are readable."""
+
+
+def new_language_model(vocabulary: int, *, pad_id: int, eos_id: int) -> Any:
+    """Return a randomly initialised Qwen2 of the embedded size (1.8 M parameters, tied embeddings)."""
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    config = Qwen2Config(
+        vocab_size=vocabulary,
+        hidden_size=HIDDEN,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        num_key_value_heads=HEADS,
+        intermediate_size=FEED_FORWARD,
+        max_position_embeddings=4096,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        tie_word_embeddings=True,
+        pad_token_id=pad_id,
+        eos_token_id=eos_id,
+        bos_token_id=None,
+        attn_implementation="sdpa",
+    )
+    model = Qwen2ForCausalLM(config)
+    start_associative(model)
+    return model
+
+
+@torch.no_grad()
+def start_associative(model: Any, *, sharpness: float = 1.3, gain: float = 0.02) -> None:
+    """Start every attention layer as a lookup by content: like attends to like, and copies what it finds.
+
+    Query and key projections start equal and orthogonal, the output projection as the transpose of the value
+    projection (mimetic initialisation, Trockman and Kolter 2023). From a common random start, looking a phrase up in
+    the list of glimpses took over a thousand steps to emerge.
+    """
+    torch.nn.init.normal_(model.get_input_embeddings().weight, std=gain)
+    for layer in model.model.layers:
+        attention = layer.self_attn
+        torch.nn.init.orthogonal_(attention.q_proj.weight, gain=sharpness)
+        attention.k_proj.weight.copy_(attention.q_proj.weight)
+        torch.nn.init.orthogonal_(attention.v_proj.weight)
+        attention.o_proj.weight.copy_(gain * attention.v_proj.weight.T)
+
+
+def pretrain_language(folder: Path, *, steps: int, lr: float = 2e-3, save_every: int = 250) -> float:
+    """Train on fresh scenes for ``steps`` batches, save to ``folder`` (which holds the tokenizer); return the loss."""
+    from transformers import AutoTokenizer
+
+    torch.manual_seed(PRETRAIN_SEED)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    chat = chat_format(tokenizer)
+    model = new_language_model(len(tokenizer), pad_id=tokenizer.pad_token_id, eos_id=tokenizer.eos_token_id)
+    language = LanguageModel(model)
+    optimizers = pretrain_optimizers(model, lr=lr)
+    batches = _batches(chat, language)
+    loss_mean, started = math.nan, time.monotonic()
+    for step in range(1, steps + 1):
+        set_rate(optimizers, lr * warm_cosine(step, steps))
+        embeddings, text = next(batches)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits, labels = language.supervised_logits(embeddings, text)
+            loss = torch.nn.functional.cross_entropy(logits, labels)
+        model.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+        loss_mean = loss.item() if math.isnan(loss_mean) else 0.95 * loss_mean + 0.05 * loss.item()
+        if step % 20 == 0:
+            logger.info("language step %d/%d loss %.4f (%.0f s)", step, steps, loss_mean, time.monotonic() - started)
+        if step % save_every == 0 or step == steps:
+            model.half().save_pretrained(folder)
+            model.float()
+    return loss_mean
+
+
+def pretrain_optimizers(model: torch.nn.Module, *, lr: float) -> list[torch.optim.Optimizer]:
+    """Return Muon for the matrices of the blocks and AdamW for everything else."""
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers." in name]
+    rest = [p for name, p in model.named_parameters() if not (p.ndim == 2 and "layers." in name)]
+    muon = torch.optim.Muon(matrices, lr=lr, weight_decay=0.02, adjust_lr_fn="match_rms_adamw")
+    return [muon, torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.95), weight_decay=0.0)]
+
+
+def set_rate(optimizers: list[torch.optim.Optimizer], rate: float) -> None:
+    """Give every parameter group the same learning rate."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+
+
+def warm_cosine(step: int, steps: int, *, warm: int = 100) -> float:
+    """Return the factor of a linear warm-up over ``warm`` steps times a cosine down to 2 %."""
+    return min(1.0, step / warm) * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * step / steps)))
+
+
+def _batches(chat: ChatFormat, language: LanguageModel) -> Iterator[tuple[Float[Tensor, "b t d"], PackedText]]:
+    sampler = QuestionSampler(PRETRAIN_SEED)
+    scenes = training_scenes()
+    while True:
+        yield make_batch(chat, language, sampler, [next(scenes) for _ in range(BATCH)])
+
+
+def make_batch(
+    chat: ChatFormat, language: LanguageModel, sampler: QuestionSampler, scenes: list[Scene]
+) -> tuple[Float[Tensor, "b t d"], PackedText]:
+    """Return input embeddings, glimpses pooled in place of the placeholders, and the packed conversations."""
+    rng = np.random.Generator(np.random.Philox(key=[PRETRAIN_SEED + 9, scenes[0].index]))
+    bags = [glimpses(scene, rng) for scene in scenes]
+    count = max(len(b) for b in bags)
+    bags = [b + b[: count - len(b)] if len(b) * 2 >= count else (b * count)[:count] for b in bags]
+    talks = [[(q.question, q.answer) for q in conversation(sampler, s, questions=QUESTIONS)] for s in scenes]
+    text = pack(chat, talks, vision_tokens=count)
+    offset = int(rng.integers(0, max(1, MAX_OFFSET - count)))
+    text = PackedText(text.ids, text.labels, text.positions + offset * (text.segments > 0), text.segments)
+    embeddings = language.embed(text.ids)
+    pooled = torch.cat([pool_words(chat, language, bag) for bag in bags])
+    return embeddings.masked_scatter(placeholder_mask(text.ids)[..., None], pooled), text
+
+
+def pool_words(chat: ChatFormat, language: LanguageModel, bags: list[list[str]]) -> Float[Tensor, "n d"]:
+    """Return one vector per bag: the sum of its words' embeddings over the square root of their number."""
+    ids = [[i for word in bag for i in chat.tokenizer.encode(word, add_special_tokens=False)] for bag in bags]
+    flat = torch.tensor([i for bag in ids for i in bag])
+    lengths = torch.tensor([len(bag) for bag in ids])
+    rows = torch.repeat_interleave(torch.arange(len(ids)), lengths)
+    vectors = language.embed(flat[None])[0]
+    total = vectors.new_zeros(len(ids), vectors.shape[-1]).index_add(0, rows, vectors)
+    return total / lengths.to(vectors.dtype).sqrt()[:, None]

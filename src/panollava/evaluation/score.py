@@ -1,0 +1,86 @@
+"""Scores of a set of answers: accuracy by kind, directions, caption metrics, perplexity."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from panollava.data.manifest import Sample
+from panollava.data.synthetic.questions import chance_levels
+from panollava.evaluation.predict import Answers
+from panollava.geometry import SECTORS8
+from panollava.metrics import (
+    accuracy_by_kind,
+    direction_confusion,
+    exact_match,
+    group_rows,
+    perplexity,
+    score_items,
+    sector_scores,
+)
+
+CAPTION_MARK = "caption"
+OPEN_KIND = "open"
+
+
+def score(answers: Answers, *, metrics: Sequence[str]) -> dict[str, Any]:
+    """Return the scores of one model as the plain tree that ``metrics.json`` holds.
+
+    Accuracy is that of questions with a short answer; captions and open questions are scored by caption metrics, or,
+    where the set has none, every answer is.
+
+    Args:
+        answers: Predictions with references and likelihoods.
+        metrics: Names of caption metrics.
+    """
+    asked = [s for s in answers.samples if is_question(s)]
+    told = [s for s in answers.samples if not is_question(s)] or answers.samples
+    correct = exact_match([s.prediction or "" for s in asked], [[s.answer or ""] for s in asked])
+    chance = chance_levels()
+    by_kind = {
+        kind: {"accuracy": value.value, "count": value.count, "chance": chance.get(kind)}
+        for kind, value in accuracy_by_kind(correct, kinds=[s.kind for s in asked]).items()
+    }
+    items = group_rows(
+        [s.prediction or "" for s in told],
+        [s.answer or "" for s in told],
+        images=[s.image_id for s in told],
+        queries=[s.query for s in told],
+    )
+    report = score_items(items, metrics=metrics)
+    likelihood = perplexity(answers.nll, token_counts=answers.tokens)
+    return {
+        "accuracy": float(np.mean(correct)) if asked else None,
+        "questions": len(asked),
+        "by_kind": by_kind,
+        "direction8": _directions(asked),
+        "captions": {
+            r.name: {
+                "value": r.value,
+                "implementation": r.implementation,
+                "signature": r.signature,
+                "higher_is_better": r.higher_is_better,
+                "reason": r.reason or None,
+            }
+            for r in report.results
+        },
+        "caption_items": report.items,
+        "perplexity": {"corpus": likelihood.corpus, "per_text": likelihood.mean_per_text},
+        "empty_predictions": sum(not (s.prediction or "").strip() for s in answers.samples),
+    }
+
+
+def is_question(sample: Sample) -> bool:
+    """Whether a sample asks for a short answer that is right or wrong, not for a caption."""
+    return not sample.kind.startswith(CAPTION_MARK) and sample.kind != OPEN_KIND
+
+
+def _directions(asked: Sequence[Sample]) -> dict[str, Any] | None:
+    """Return the confusion of eight directions and the soft score, or None where none was asked for."""
+    rows = [s for s in asked if s.kind == "direction8"]
+    if not rows:
+        return None
+    predictions, references = [s.prediction or "" for s in rows], [s.answer or "" for s in rows]
+    confusion = direction_confusion(predictions, references=references, sectors=SECTORS8)
+    soft = sector_scores(predictions, references=references, sectors=SECTORS8)
+    return {"labels": list(SECTORS8), "confusion": confusion.tolist(), "soft": float(np.mean(soft))}

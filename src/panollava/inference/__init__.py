@@ -1,0 +1,1 @@
+"""Inference: encode a panorama once, ask it many questions."""

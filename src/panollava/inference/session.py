@@ -1,0 +1,70 @@
+"""A loaded model that answers questions about panoramas."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from panollava.checkpoints.format import CheckpointMeta, load_checkpoint
+from panollava.checkpoints.resolve import resolve_checkpoint
+from panollava.config import build_config
+from panollava.config.schema import PanollavaConfig
+from panollava.data.features import load_views
+from panollava.models.vlm import PanoramaVLM, ViewFeatures
+
+
+@dataclass(slots=True)
+class Session:
+    """Answers questions; the features of the last panorama are kept, so that the next question is cheap.
+
+    Example:
+        >>> session = Session.load("runs/default")                          # doctest: +SKIP
+        >>> session.ask("pano.jpg", "what is behind me?")                   # doctest: +SKIP
+        'a red cube'
+    """
+
+    model: PanoramaVLM
+    cfg: PanollavaConfig
+    meta: CheckpointMeta
+    _seen: tuple[Path, ViewFeatures] | None = field(default=None, repr=False)
+
+    @classmethod
+    def load(cls, checkpoint: str | Path, *, device: str | torch.device | None = None) -> "Session":
+        """Load a checkpoint, or the last one below a directory, onto a device (CUDA where there is one).
+
+        Raises:
+            CheckpointError: If there is none, or it is damaged or ambiguous.
+        """
+        folder = resolve_checkpoint(checkpoint)
+        model, meta = load_checkpoint(folder)
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(model.to(device), build_config(meta.config, origin=str(folder)), meta)
+
+    def ask(self, image: str | Path, question: str) -> str:
+        """Return the answer to one question about one panorama.
+
+        Raises:
+            DataError: If the image is not a usable panorama.
+        """
+        return self.ask_many(image, [question])[0]
+
+    def ask_many(self, image: str | Path, questions: Sequence[str]) -> list[str]:
+        """Return the answers to several questions; the panorama is encoded once."""
+        features = None if self.model.blind else self._features(Path(image))
+        settings = self.cfg.generation
+        return self.model.generate(
+            features,
+            [(0, question) for question in questions],
+            max_new_tokens=settings.max_new_tokens,
+            num_beams=settings.num_beams,
+            temperature=settings.temperature,
+        )
+
+    def _features(self, image: Path) -> ViewFeatures:
+        if self._seen is None or self._seen[0] != image:
+            device = self.model.rays.device
+            views = tuple(group[None].to(device) for group in load_views(image, self.model.layout))
+            with torch.no_grad():
+                self._seen = (image, self.model.encode(views))
+        return self._seen[1]

@@ -1,0 +1,1 @@
+"""Objectives beside language modelling: VICReg on geometry-exact correspondences."""

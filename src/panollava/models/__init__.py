@@ -1,0 +1,1 @@
+"""Encoder + resampler + projector + position + language model = PanoramaVLM."""

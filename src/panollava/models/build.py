@@ -1,0 +1,134 @@
+"""Build a model from its configuration: encoder, resampler, projector, position and language model by name."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from panollava.config.presets import EMBEDDED, resolve_model
+from panollava.config.schema import PanollavaConfig, ViewsConfig
+from panollava.errors import ModelError
+from panollava.geometry import ViewLayout, build_layout
+from panollava.models.language import add_lora, load_language
+from panollava.models.position import RayPosition
+from panollava.models.projector import Projector
+from panollava.models.resamplers import build_resampler
+from panollava.models.vision import VisionEncoder, load_vision
+from panollava.models.vlm import PanoramaVLM
+from panollava.text.chat import chat_format
+
+EMBEDDED_ROOT = Path(__file__).parent.parent / "embedded"
+
+
+def build_model(cfg: PanollavaConfig, *, blind: bool = False, adapter: bool = False) -> PanoramaVLM:
+    """Build the composed model with pretrained encoder and language model and new parts between them.
+
+    The new parts are drawn from ``cfg.experiment.seed``: the same configuration gives the same weights.
+
+    Args:
+        cfg: The configuration.
+        blind: Leave out the visual path (the text-only baseline).
+        adapter: Put the LoRA adapter on the language model.
+
+    Raises:
+        ModelError: If a part cannot be loaded, or the parts do not fit.
+    """
+    torch.manual_seed(cfg.experiment.seed)
+    language, tokenizer = load_language(
+        model_source(cfg.language.model, role="language"),
+        dtype=_dtype(cfg.language.dtype),
+        attention=cfg.language.attention,
+        revision=cfg.language.revision,
+    )
+    parts: dict[str, Any] = {"vision": None, "resampler": None, "projector": None, "position": None}
+    if blind:
+        layout = build_layout("resize", size_px=8)
+    else:
+        vision = load_vision(
+            model_source(cfg.vision.model, role="vision"),
+            dtype=_dtype(cfg.vision.dtype),
+            feature_layer=cfg.vision.feature_layer,
+            revision=cfg.vision.revision,
+        )
+        layout = layout_of(cfg.views, vision)
+        parts = _visual_path(cfg, vision, width=language.hidden_size, scale=language.embedding_rms())
+    chat = chat_format(tokenizer, system_prompt=cfg.language.system_prompt)
+    model = PanoramaVLM(layout=layout, chat=chat, language=language, **parts)
+    if adapter:
+        attach_adapter(model, cfg)
+    return model.eval()
+
+
+def attach_adapter(model: PanoramaVLM, cfg: PanollavaConfig) -> int:
+    """Put the configured LoRA adapter on a model; return its number of parameters.
+
+    Raises:
+        ModelError: If ``lora.enabled`` is false.
+    """
+    if not cfg.lora.enabled:
+        raise ModelError("a stage trains the adapter, but lora.enabled is false; set it to true")
+    torch.manual_seed(cfg.experiment.seed + 1)
+    targets = cfg.lora.target_modules
+    return add_lora(
+        model.language,
+        r=cfg.lora.r,
+        alpha=cfg.lora.alpha,
+        dropout=cfg.lora.dropout,
+        target_modules=targets if isinstance(targets, str) else list(targets),
+    )
+
+
+def layout_of(views: ViewsConfig, vision: VisionEncoder) -> ViewLayout:
+    """Return the view layout; sizes that the configuration leaves open follow from the encoder's image size."""
+    side = views.size_px or vision.contract.image_px
+    whole = (views.global_size_px or (side, 2 * side)) if views.global_view else None
+    if views.kind == "e2p":
+        return build_layout(
+            "e2p",
+            hfov_deg=views.hfov_deg,
+            overlap=views.overlap,
+            pitch_deg=views.pitch_deg,
+            size_px=side,
+            global_size_px=whole,
+        )
+    if views.kind == "cubemap":
+        return build_layout("cubemap", size_px=side, global_size_px=whole)
+    if views.kind == "sliding":
+        vfov = {} if views.vfov_deg is None else {"vfov_deg": views.vfov_deg}
+        return build_layout(
+            "sliding", hfov_deg=views.hfov_deg, overlap=views.overlap, size_px=side, global_size_px=whole, **vfov
+        )
+    if views.kind == "anyres":
+        return build_layout("anyres", grid=views.anyres_grid, tile_px=side, global_size_px=whole)
+    return build_layout("resize", size_px=views.global_size_px or (side, 2 * side))
+
+
+def model_source(name: str, *, role: Any) -> str:
+    """Return the folder or hub id behind a ``model`` setting."""
+    resolved = resolve_model(name, role=role)
+    return str(EMBEDDED_ROOT / role) if resolved == EMBEDDED else resolved
+
+
+def _visual_path(cfg: PanollavaConfig, vision: VisionEncoder, *, width: int, scale: float) -> dict[str, Any]:
+    """Return encoder, resampler, projector and position, all trained in float32 but the encoder."""
+    settings = cfg.resampler
+    resampler = build_resampler(
+        settings.kind,
+        width=vision.hidden_size,
+        pool=settings.pool,
+        hidden=settings.hidden,
+        queries=settings.queries,
+        depth=settings.depth,
+        heads=settings.heads,
+    )
+    projector = Projector(in_width=resampler.out_width, out_width=width, scale=scale)
+    position = None
+    if cfg.position.kind == "ray":
+        position = RayPosition(
+            width=width, harmonics=cfg.position.harmonics, hidden=cfg.position.hidden, scale=scale
+        )
+    return {"vision": vision, "resampler": resampler, "projector": projector, "position": position}
+
+
+def _dtype(name: str) -> torch.dtype:
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]

@@ -1,0 +1,179 @@
+"""The language model: any Hugging Face causal LM, its tokenizer, and its LoRA adapter."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from panollava.data.pack import PackedText, branch_mask
+from panollava.errors import ModelError
+from panollava.text.chat import IGNORE_INDEX
+
+EAGER_ONLY = ("gemma2",)
+"""Architectures whose attention has logit soft-capping, which SDPA cannot express."""
+
+LORA_MARK = "lora_"
+
+
+class LanguageModel(nn.Module):
+    """A causal LM that reads embeddings, in which vision tokens may stand among word embeddings.
+
+    Args:
+        model: A Hugging Face ``...ForCausalLM``.
+
+    The logits are computed on supervised rows only; the LM's own loss, which upcasts every row, is not used.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the word embeddings."""
+        return int(self.model.config.hidden_size)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Data type of the word embeddings."""
+        weight: Tensor = self.model.get_input_embeddings().weight
+        return weight.dtype
+
+    def embed(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
+        """Return word embeddings; negative ids (placeholders) give the embedding of id 0, to be replaced."""
+        embedded: Tensor = self.model.get_input_embeddings()(ids.clamp(min=0))
+        return embedded
+
+    @torch.no_grad()
+    def embedding_rms(self) -> float:
+        """Return the root mean square of a word embedding's entries: the scale that the LM reads."""
+        weight = self.model.get_input_embeddings().weight
+        ids = torch.arange(min(len(weight), 4096), device=weight.device)[None]
+        return float(self.embed(ids).float().pow(2).mean().sqrt())
+
+    def supervised_logits(
+        self, embeddings: Float[Tensor, "b t d"], text: PackedText
+    ) -> tuple[Float[Tensor, "n vocab"], Int[Tensor, " n"]]:
+        """Return the float32 logits that predict each supervised label, and the labels.
+
+        A label at place t is predicted from place t - 1. Places are taken batch-major, left to right.
+        """
+        hidden = self.hidden_states(embeddings, text)
+        wanted = text.labels[:, 1:] != IGNORE_INDEX
+        return self._head(hidden[:, :-1][wanted]), text.labels[:, 1:][wanted]
+
+    def hidden_states(self, embeddings: Float[Tensor, "b t d"], text: PackedText) -> Float[Tensor, "b t d"]:
+        """Return the last hidden states of packed conversations, branches isolated by the attention mask."""
+        mask = additive(branch_mask(text.segments), dtype=embeddings.dtype)
+        hidden: Tensor = self.model.base_model(
+            inputs_embeds=embeddings, attention_mask=mask, position_ids=text.positions, use_cache=False
+        ).last_hidden_state
+        return hidden
+
+    def _head(self, hidden: Float[Tensor, "n d"]) -> Float[Tensor, "n vocab"]:
+        logits = self.model.get_output_embeddings()(hidden).float()
+        softcap = getattr(self.model.config, "final_logit_softcapping", None)  # Gemma 2 caps its logits
+        return logits if softcap is None else softcap * torch.tanh(logits / softcap)
+
+
+def additive(allowed: Bool[Tensor, "b 1 t t"], *, dtype: torch.dtype) -> Float[Tensor, "b 1 t t"]:
+    """Return a mask to be added to attention scores: 0 where allowed, the type's lowest value elsewhere.
+
+    The float form is read alike by eager attention and by SDPA.
+    """
+    floor = torch.finfo(dtype).min
+    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(~allowed, floor)
+
+
+def load_language(
+    path: str | Path, *, dtype: torch.dtype, attention: str = "auto", revision: str | None = None
+) -> tuple[LanguageModel, Any]:
+    """Load a causal LM and its tokenizer from a folder or a hub id.
+
+    Args:
+        path: Folder or hub id.
+        dtype: Data type of the weights; trained parts should be float32.
+        attention: ``auto`` (SDPA where the architecture can), ``eager``, ``sdpa`` or ``flash_attention_2``.
+        revision: Hub revision.
+
+    Raises:
+        ModelError: If it cannot be loaded, or is not a causal LM.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        config = AutoConfig.from_pretrained(path, revision=revision)
+        kind = choose_attention(config.model_type, attention)
+        model = AutoModelForCausalLM.from_pretrained(
+            path, dtype=dtype, attn_implementation=kind, revision=revision
+        )
+        tokenizer = AutoTokenizer.from_pretrained(tokenizer_source(path), revision=revision)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"the language model '{path}' cannot be loaded: {error}. "
+            "Give language.model a folder with config.json and safetensors, a hub id, or a preset name."
+        ) from error
+    return LanguageModel(model), tokenizer
+
+
+def tokenizer_source(path: str | Path) -> str | Path:
+    """Return where the tokenizer lies: the folder ``tokenizer`` below a local model, or the model itself.
+
+    A tokenizer of its own kind cannot lie beside the ``config.json`` of some architectures (Qwen2 among them):
+    ``AutoTokenizer`` then takes the architecture's tokenizer class, whatever ``tokenizer_config.json`` says.
+    """
+    own = Path(path) / "tokenizer"
+    return own if own.is_dir() else path
+
+
+def choose_attention(model_type: str, wanted: str) -> str:
+    """Return the attention implementation for an architecture.
+
+    Raises:
+        ModelError: If ``sdpa`` or flash attention is demanded of an architecture that has eager attention only.
+    """
+    if wanted == "auto":
+        return "eager" if model_type in EAGER_ONLY else "sdpa"
+    if model_type in EAGER_ONLY and wanted != "eager":
+        raise ModelError(f"{model_type} runs with eager attention only, not '{wanted}': set language.attention: auto")
+    return wanted
+
+
+def add_lora(
+    language: LanguageModel,
+    *,
+    r: int,
+    alpha: int,
+    dropout: float,
+    target_modules: str | Sequence[str] = "auto",
+) -> int:
+    """Put LoRA matrices beside the LM's linear layers, in place; return the number of adapter parameters.
+
+    ``auto`` adapts every linear layer of the decoder except the output head (PEFT's ``all-linear``).
+
+    Raises:
+        ModelError: If no module matches, or the LM has an adapter already.
+    """
+    from peft import LoraConfig, inject_adapter_in_model
+
+    if any(LORA_MARK in name for name, _ in language.named_parameters()):
+        raise ModelError("the language model has a LoRA adapter already; build it anew to change rank or targets")
+    targets = "all-linear" if target_modules == "auto" else list(target_modules)
+    if targets == "all-linear":
+        head = language.model.get_output_embeddings()
+        targets = sorted(
+            {
+                name.rsplit(".", 1)[-1]
+                for name, module in language.model.named_modules()
+                if isinstance(module, nn.Linear) and module is not head
+            }
+        )
+    config = LoraConfig(r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, bias="none")
+    try:
+        inject_adapter_in_model(config, language.model)
+    except ValueError as error:
+        raise ModelError(f"LoRA found no module named {targets} in the language model: {error}") from error
+    return sum(p.numel() for name, p in language.named_parameters() if LORA_MARK in name)

@@ -1,0 +1,184 @@
+"""The vision encoder: any Hugging Face vision model, read as a grid of patch tokens by a declared contract."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from panollava.errors import ModelError
+
+_HALF = (0.5, 0.5, 0.5)
+_CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderContract:
+    """What an encoder promises about its input and its tokens.
+
+    Attributes:
+        patch_px: Side of a patch.
+        image_px: Side of the square image it was trained on.
+        prefix_tokens: CLS and register tokens before the patch tokens; they are dropped.
+        mean, std: Normalisation per RGB channel, of values in [0, 1].
+        interpolate_flag: Whether ``forward`` takes ``interpolate_pos_encoding`` for other sizes than ``image_px``.
+    """
+
+    patch_px: int
+    image_px: int
+    prefix_tokens: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolate_flag: bool
+
+    def grid(self, height_px: int, width_px: int) -> tuple[int, int]:
+        """Return rows and columns of patches of an image.
+
+        Raises:
+            ModelError: If the size is not a multiple of the patch.
+        """
+        if height_px % self.patch_px or width_px % self.patch_px:
+            raise ModelError(
+                f"a view of {height_px} x {width_px} px does not divide into patches of {self.patch_px} px; "
+                f"choose views.size_px (and global_size_px) as multiples of {self.patch_px}"
+            )
+        return height_px // self.patch_px, width_px // self.patch_px
+
+
+class VisionEncoder(nn.Module):
+    """Images in, a grid of patch features out; CLS and register tokens are dropped by contract, not by guess.
+
+    Args:
+        model: A Hugging Face vision model.
+        contract: Its declared behaviour.
+        feature_layer: Hidden state to return: -1 the output of the last block after the final norm, -2 the
+            output of the block before, and so on.
+    """
+
+    def __init__(self, model: Any, contract: EncoderContract, *, feature_layer: int = -1) -> None:
+        super().__init__()
+        self.model, self.contract, self.feature_layer = model, contract, feature_layer
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of a patch feature."""
+        return int(self.model.config.hidden_size)
+
+    def normalise(self, pixels: UInt8[Tensor, "n h w 3"]) -> Float[Tensor, "n 3 h w"]:
+        """Return the pixels as the encoder expects them: float, channels first, mean and deviation removed."""
+        mean = torch.tensor(self.contract.mean, device=pixels.device)
+        std = torch.tensor(self.contract.std, device=pixels.device)
+        return ((pixels.float() / 255.0 - mean) / std).permute(0, 3, 1, 2).contiguous()
+
+    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n rows cols d"]:
+        """Return the patch features of normalised images of one size.
+
+        Raises:
+            ModelError: If the encoder returns another number of tokens than its contract says.
+        """
+        rows, cols = self.contract.grid(*images.shape[-2:])
+        extra: dict[str, Any] = {"interpolate_pos_encoding": True} if self._interpolates(images) else {}
+        dtype = next(self.model.parameters()).dtype
+        if self.feature_layer == -1:
+            tokens = self.model(pixel_values=images.to(dtype), **extra).last_hidden_state
+        else:
+            states = self.model(pixel_values=images.to(dtype), output_hidden_states=True, **extra).hidden_states
+            tokens = states[self.feature_layer]
+        if tokens.shape[1] != self.contract.prefix_tokens + rows * cols:
+            raise ModelError(
+                f"the encoder returned {tokens.shape[1]} tokens for {rows} x {cols} patches, but its contract says "
+                f"{self.contract.prefix_tokens} + {rows * cols}; declare its family in models/vision.py"
+            )
+        patches: Tensor = tokens[:, self.contract.prefix_tokens :]
+        return patches.reshape(len(images), rows, cols, -1)
+
+    def blocks(self) -> nn.ModuleList:
+        """Return the transformer blocks, first to last.
+
+        Raises:
+            ModelError: If the encoder is not a stack of as many blocks as its config says.
+        """
+        depth = self.model.config.num_hidden_layers
+        found = [m for m in self.model.modules() if isinstance(m, nn.ModuleList) and len(m) == depth]
+        if not found:
+            raise ModelError(f"{type(self.model).__name__} has no list of {depth} blocks to train the last of")
+        return found[0]
+
+    def _interpolates(self, images: Float[Tensor, "n 3 h w"]) -> bool:
+        native = (self.contract.image_px, self.contract.image_px)
+        return self.contract.interpolate_flag and tuple(images.shape[-2:]) != native
+
+
+def contract_of(config: Any) -> EncoderContract:
+    """Return the contract of an encoder by its architecture.
+
+    Raises:
+        ModelError: If the architecture has not been declared.
+    """
+    image_px = config.image_size if isinstance(config.image_size, int) else config.image_size[0]
+    shared = {"patch_px": int(config.patch_size), "image_px": int(image_px)}
+    if config.model_type in ("siglip_vision_model", "siglip"):
+        return EncoderContract(**shared, prefix_tokens=0, mean=_HALF, std=_HALF, interpolate_flag=True)
+    if config.model_type in ("clip_vision_model", "clip"):
+        return EncoderContract(**shared, prefix_tokens=1, mean=_CLIP_MEAN, std=_CLIP_STD, interpolate_flag=True)
+    if config.model_type in ("dinov2", "dinov2_with_registers"):
+        registers = int(getattr(config, "num_register_tokens", 0))
+        return EncoderContract(
+            **shared, prefix_tokens=1 + registers, mean=_IMAGENET_MEAN, std=_IMAGENET_STD, interpolate_flag=False
+        )
+    if config.model_type in ("vit", "ijepa"):
+        prefix = 1 if config.model_type == "vit" else 0
+        return EncoderContract(**shared, prefix_tokens=prefix, mean=_HALF, std=_HALF, interpolate_flag=True)
+    raise ModelError(
+        f"the token layout of encoder architecture '{config.model_type}' is not declared. "
+        "Declared: siglip, clip, dinov2, dinov2_with_registers, vit, ijepa; add it to contract_of in models/vision.py"
+    )
+
+
+def load_vision(
+    path: str | Path, *, dtype: torch.dtype, feature_layer: int = -1, revision: str | None = None
+) -> VisionEncoder:
+    """Load an encoder from a folder or hub id; of a dual encoder (CLIP, SigLIP) only the vision tower.
+
+    Raises:
+        ModelError: If it cannot be loaded or its architecture is not declared.
+    """
+    from transformers import AutoConfig, AutoModel, CLIPVisionModel, SiglipVisionModel
+
+    towers = {
+        "siglip": SiglipVisionModel,
+        "siglip_vision_model": SiglipVisionModel,
+        "clip": CLIPVisionModel,
+        "clip_vision_model": CLIPVisionModel,
+    }
+    try:
+        config = AutoConfig.from_pretrained(path, revision=revision)
+        loader = towers.get(config.model_type, AutoModel)
+        model = loader.from_pretrained(path, dtype=dtype, revision=revision)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"the vision encoder '{path}' cannot be loaded: {error}. "
+            "Give vision.model a folder with config.json and safetensors, a hub id, or a preset name."
+        ) from error
+    contract = contract_of(model.config)
+    return VisionEncoder(model, _with_processor(contract, path, revision=revision), feature_layer=feature_layer)
+
+
+def _with_processor(contract: EncoderContract, path: str | Path, *, revision: str | None) -> EncoderContract:
+    """Take mean and deviation from the model's own image processor, where it ships one."""
+    from dataclasses import replace
+
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    try:
+        values, _ = ImageProcessingMixin.get_image_processor_dict(path, revision=revision)
+    except OSError:  # no preprocessor_config.json: the family's declared constants stand
+        return contract
+    mean, std = values.get("image_mean"), values.get("image_std")
+    if not mean or not std or not all(math.isfinite(x) for x in [*mean, *std]):
+        return contract
+    return replace(contract, mean=tuple(mean), std=tuple(std))

@@ -1,0 +1,230 @@
+"""The composed model: views of one panorama and questions in, logits or words out.
+
+::
+
+    views u8 (b v h w 3) -> vision -> patches (b v r c d) -> resampler -> tokens (b v q e) -> projector (b n D)
+                                                        rays of the same tokens -> position (b n D) -- + --> fuse
+
+Training, inference and evaluation all take this one path. ``blind`` leaves out everything above: the same language
+model and adapter on the same questions, without a panorama; what it can answer, the questions gave away.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+
+from panollava.data.pack import PackedText, pack, placeholder_mask
+from panollava.geometry import ViewLayout
+from panollava.models.fusion import fuse
+from panollava.models.language import LORA_MARK, LanguageModel
+from panollava.models.position import RayPosition
+from panollava.models.projector import Projector
+from panollava.models.resamplers import Resampler
+from panollava.models.vision import VisionEncoder
+from panollava.text.chat import ChatFormat
+
+COMPONENTS = ("vision", "resampler", "projector", "position", "language", "adapter")
+
+ViewFeatures = tuple[Float[Tensor, "b v rows cols d"], ...]
+"""Patch features of a batch of panoramas, one tensor per group of views of one size."""
+
+ViewPixels = tuple[UInt8[Tensor, "b v h w 3"], ...]
+"""Rendered views of a batch of panoramas, grouped likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class PanoramaBatch:
+    """What one training step needs: patch features (None when blind) and packed conversations."""
+
+    features: ViewFeatures | None
+    text: PackedText
+
+    def to(self, device: torch.device) -> "PanoramaBatch":
+        """Return the same batch on another device."""
+        features = None if self.features is None else tuple(f.to(device) for f in self.features)
+        return PanoramaBatch(features, self.text.to(device))
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageLoss:
+    """Mean negative log-likelihood in nats over supervised tokens, and their number."""
+
+    loss: Float[Tensor, ""]
+    tokens: int
+
+
+class PanoramaVLM(nn.Module):
+    """Encoder + resampler + projector + position + language model over one view layout.
+
+    Args:
+        layout: The views of a panorama.
+        chat: The language model's chat layout.
+        vision, resampler, projector, position: The visual path; all None for a blind model.
+        language: The language model.
+
+    Raises:
+        ModelError: If a view does not divide into the encoder's patches or the resampler's blocks.
+    """
+
+    rays: Float[Tensor, "n 3"]
+
+    def __init__(
+        self,
+        *,
+        layout: ViewLayout,
+        chat: ChatFormat,
+        vision: VisionEncoder | None,
+        resampler: Resampler | None,
+        projector: Projector | None,
+        position: RayPosition | None,
+        language: LanguageModel,
+    ) -> None:
+        super().__init__()
+        self.layout, self.chat = layout, chat
+        self.vision, self.resampler, self.projector = vision, resampler, projector
+        self.position, self.language = position, language
+        self.register_buffer("rays", self._token_rays(), persistent=False)
+
+    # -- parts -------------------------------------------------------------------------------------------------
+
+    @property
+    def blind(self) -> bool:
+        """Whether the model has no visual path."""
+        return self.vision is None
+
+    @property
+    def token_count(self) -> int:
+        """Vision tokens per panorama."""
+        return len(self.rays)
+
+    def component_parameters(self) -> Iterator[tuple[str, str, nn.Parameter]]:
+        """Yield (component, name, parameter) for every parameter; each belongs to exactly one component."""
+        for name, parameter in self.named_parameters():
+            part = name.split(".", 1)[0]
+            yield ("adapter" if part == "language" and LORA_MARK in name else part), name, parameter
+
+    def grids(self) -> tuple[tuple[int, int], ...]:
+        """Return the patch grid of each group of views."""
+        assert self.vision is not None
+        return tuple(self.vision.contract.grid(g.height_px, g.width_px) for g in self.layout.groups())
+
+    def _token_rays(self) -> Float[Tensor, "n 3"]:
+        """Return the true ray of every vision token, in the order of ``vision_tokens``."""
+        if self.vision is None or self.resampler is None:
+            return torch.zeros(0, 3)
+        rays = []
+        for group, (rows, cols) in zip(self.layout.groups(), self.grids(), strict=True):
+            grid = self.resampler.grid(rows, cols)
+            for index in group.indices:
+                view = self.layout.views[index]
+                if grid is None:
+                    centre = torch.from_numpy(view.rays(1, 1)).reshape(1, 3)
+                    rays.append(centre.expand(self.resampler.token_count(rows, cols), 3))
+                else:
+                    rays.append(torch.from_numpy(view.rays(*grid)).reshape(-1, 3))
+        return torch.cat(rays).float()
+
+    # -- seeing ------------------------------------------------------------------------------------------------
+
+    def encode(self, views: ViewPixels) -> ViewFeatures:
+        """Return the patch features of rendered views."""
+        assert self.vision is not None
+        features = []
+        for pixels in views:
+            flat = self.vision(self.vision.normalise(rearrange(pixels, "b v h w c -> (b v) h w c")))
+            features.append(rearrange(flat, "(b v) r c d -> b v r c d", b=len(pixels)))
+        return tuple(features)
+
+    def resample(self, features: ViewFeatures) -> tuple[Float[Tensor, "b v q e"], ...]:
+        """Return the resampler's tokens of each group of views."""
+        assert self.resampler is not None
+        dtype = next(self.projector.parameters()).dtype if self.projector is not None else torch.float32
+        return tuple(
+            rearrange(
+                self.resampler(rearrange(f.to(dtype), "b v r c d -> (b v) r c d")), "(b v) q e -> b v q e", b=len(f)
+            )
+            for f in features
+        )
+
+    def vision_tokens(self, features: ViewFeatures) -> Float[Tensor, "b n D"]:
+        """Return the vision tokens of each panorama: what it is (projector) plus where it is (position)."""
+        assert self.projector is not None
+        tokens = torch.cat([rearrange(t, "b v q e -> b (v q) e") for t in self.resample(features)], dim=1)
+        projected: Tensor = self.projector(tokens)
+        return projected if self.position is None else projected + self.position(self.rays)
+
+    # -- speaking ----------------------------------------------------------------------------------------------
+
+    def pack(self, conversations: Sequence[Sequence[tuple[str, str]]]) -> PackedText:
+        """Pack the (query, answer) pairs of each panorama behind one prefix."""
+        return pack(self.chat, conversations, vision_tokens=self.token_count)
+
+    def embed(self, batch: PanoramaBatch) -> Float[Tensor, "b t D"]:
+        """Return input embeddings with vision tokens in place of the placeholders.
+
+        Raises:
+            FusionError: If placeholders and vision tokens differ in number.
+        """
+        words = self.language.embed(batch.text.ids)
+        if batch.features is None:
+            return words
+        return fuse(words, placeholder_mask(batch.text.ids), self.vision_tokens(batch.features))
+
+    def supervised_logits(
+        self, batch: PanoramaBatch
+    ) -> tuple[Float[Tensor, "n vocab"], Int[Tensor, " n"]]:
+        """Return the logits of every supervised token, and the tokens."""
+        return self.language.supervised_logits(self.embed(batch), batch.text)
+
+    def loss(self, batch: PanoramaBatch) -> LanguageLoss:
+        """Return the mean negative log-likelihood of the answers."""
+        logits, labels = self.supervised_logits(batch)
+        return LanguageLoss(nn.functional.cross_entropy(logits, labels), len(labels))
+
+    @torch.no_grad()
+    def generate(
+        self,
+        features: ViewFeatures | None,
+        queries: Sequence[tuple[int, str]],
+        *,
+        max_new_tokens: int = 64,
+        num_beams: int = 1,
+        temperature: float = 0.0,
+    ) -> list[str]:
+        """Answer questions about encoded panoramas.
+
+        Args:
+            features: Patch features of the panoramas; None when blind.
+            queries: (panorama, question) pairs; the first is a row of ``features``.
+            max_new_tokens: Longest answer.
+            num_beams: Beams; 1 for none.
+            temperature: 0 decodes greedily, above 0 samples.
+        """
+        if not queries:
+            return []
+        device = self.rays.device
+        vision = None if features is None else self.vision_tokens(features)
+        prefix = self.chat.prefix_ids(self.token_count)
+        rows = [prefix + self.chat.question_ids(q, after_vision=self.token_count > 0) for _, q in queries]
+        width = max(len(row) for row in rows)
+        ids = torch.tensor([[0] * (width - len(row)) + row for row in rows], device=device)
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
+        words = self.language.embed(ids)
+        if vision is not None:
+            which = torch.tensor([index for index, _ in queries], device=device)
+            words = fuse(words, placeholder_mask(ids), vision[which])
+        sampling = {"do_sample": True, "temperature": temperature} if temperature > 0 else {"do_sample": False}
+        said = self.language.model.generate(
+            inputs_embeds=words,
+            attention_mask=mask,
+            max_new_tokens=max_new_tokens,
+            num_beams=num_beams,
+            pad_token_id=self.chat.stop_id,
+            eos_token_id=self.chat.stop_id,
+            **sampling,
+        )
+        return [self.chat.decode(row) for row in said.tolist()]

@@ -1,0 +1,1 @@
+"""Training: stages as data, freezing set once, a thin Lightning module."""

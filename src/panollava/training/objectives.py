@@ -1,0 +1,93 @@
+"""What a stage minimises: the answers' likelihood, or agreement of overlapping views."""
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from panollava.config.schema import OverlapConfig
+from panollava.errors import TrainingError
+from panollava.losses.overlap import OverlapIndex, overlap_index
+from panollava.losses.vicreg import vicreg
+from panollava.models.vlm import PanoramaVLM, ViewPixels
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """Loss of one batch, what to log beside it, and how many terms it is a mean of."""
+
+    loss: Float[Tensor, ""]
+    logs: dict[str, float]
+    weight: int
+
+
+class OverlapObjective(nn.Module):
+    """VICReg between the features of two views at the places where they see the same ray.
+
+    Features are the encoder's patches, or the resampler's tokens where the stage trains the resampler too. The
+    expander belongs to the objective and is discarded with it.
+
+    Raises:
+        TrainingError: If the layout has no overlapping views, or the resampler's tokens have no grid.
+    """
+
+    def __init__(self, model: PanoramaVLM, settings: OverlapConfig, *, through_resampler: bool) -> None:
+        super().__init__()
+        self.settings, self.through_resampler = settings, through_resampler
+        self.group, (rows, cols) = self._ring(model)
+        assert model.vision is not None
+        width = model.vision.hidden_size
+        if through_resampler:
+            assert model.resampler is not None
+            grid = model.resampler.grid(rows, cols)
+            if grid is None:
+                raise TrainingError(
+                    "the overlap objective needs tokens with a place in the view, and this resampler's have none; "
+                    "let the stage train vision alone, or use resampler.kind: mlp"
+                )
+            (rows, cols), width = grid, model.resampler.out_width
+        self.index = self._index(model, rows, cols)
+        dim = settings.expander_dim
+        self.expander = nn.Sequential(nn.Linear(width, dim), nn.LayerNorm(dim), nn.GELU(), nn.Linear(dim, dim))
+
+    def forward(self, model: PanoramaVLM, views: ViewPixels) -> StepResult:
+        """Return the weighted VICReg loss of a batch of panoramas."""
+        features = model.encode((views[self.group],))
+        if self.through_resampler:
+            tokens = rearrange(model.resample(features)[0], "b v q e -> b (v q) e")
+        else:
+            tokens = rearrange(features[0], "b v r c d -> b (v r c) d")
+        a, b = self.index.gather(tokens)
+        terms = vicreg(self.expander(a), self.expander(b))
+        s = self.settings
+        loss = s.invariance * terms.invariance + s.variance * terms.variance + s.covariance * terms.covariance
+        agreement = nn.functional.cosine_similarity(a.detach(), b.detach()).mean()
+        logs = {
+            "invariance": float(terms.invariance),
+            "variance": float(terms.variance),
+            "covariance": float(terms.covariance),
+            "cosine": float(agreement),
+        }
+        return StepResult(loss, logs, len(a))
+
+    def _ring(self, model: PanoramaVLM) -> tuple[int, tuple[int, int]]:
+        for number, (group, grid) in enumerate(zip(model.layout.groups(), model.grids(), strict=True)):
+            if any(a in group.indices and b in group.indices for a, b in model.layout.overlap_pairs()):
+                return number, grid
+        raise TrainingError(
+            f"layout '{model.layout.name}' has no overlapping views, so the overlap objective has nothing to compare; "
+            "use views.kind: e2p with views.overlap above 0, or remove the stage"
+        )
+
+    def _index(self, model: PanoramaVLM, rows: int, cols: int) -> OverlapIndex:
+        return overlap_index(model.layout, indices=model.layout.groups()[self.group].indices, rows=rows, cols=cols)
+
+
+def seeded_objective(
+    model: PanoramaVLM, settings: OverlapConfig, *, through_resampler: bool, seed: int
+) -> OverlapObjective:
+    """Build the objective with an expander drawn from ``seed``."""
+    torch.manual_seed(seed)
+    return OverlapObjective(model, settings, through_resampler=through_resampler)

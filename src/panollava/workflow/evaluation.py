@@ -1,0 +1,117 @@
+"""``EvaluationRunner``: find the checkpoint, answer the test set, score, write."""
+
+import datetime
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from panollava.checkpoints.resolve import resolve_checkpoint
+from panollava.config.schema import PanollavaConfig
+from panollava.data.manifest import Sample
+from panollava.data.sources import ensure_synthetic, evaluation_samples
+from panollava.data.writers import write_predictions_csv
+from panollava.errors import DataError
+from panollava.evaluation.predict import answer
+from panollava.evaluation.score import score
+from panollava.inference.session import Session
+from panollava.training.progress import progress_bar
+from panollava.training.stages import feature_store
+from panollava.workflow.configuration import WorkflowConfig, plain
+
+logger = logging.getLogger(__name__)
+
+
+class EvaluationRunner:
+    """Evaluates checkpoints.
+
+    Args:
+        config: What to test on and how to generate; None for the configuration inside the checkpoint.
+    """
+
+    def __init__(self, config: WorkflowConfig | PanollavaConfig | None = None) -> None:
+        self.config = None if config is None else plain(config)
+
+    def run(
+        self,
+        *,
+        checkpoint_dir: str | Path | None = None,
+        csv: str | Path | None = None,
+        blind_dir: str | Path | None = None,
+        out_dir: str | Path | None = None,
+        facts: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Score a checkpoint; write ``predictions.csv`` and ``metrics.json``; return what the latter holds.
+
+        Args:
+            checkpoint_dir: A checkpoint or a folder that holds one; None: the run of the configuration.
+            csv: Questions and references to test on; None: ``data.test`` of the configuration.
+            blind_dir: A blind checkpoint to score on the same questions.
+            out_dir: Where to write; None: the run's folder, or ``eval-<file>`` below it for a ``csv``.
+            facts: More entries for ``metrics.json`` (seconds, memory).
+
+        Raises:
+            CheckpointError: If there is no checkpoint, or the choice is not unique.
+            DataError: If the test set is unusable or empty.
+        """
+        run_dir = self._run_dir(checkpoint_dir)
+        folder = resolve_checkpoint(checkpoint_dir if checkpoint_dir is not None else run_dir)
+        session = Session.load(folder)
+        cfg = self.config or session.cfg
+        if csv is None:
+            ensure_synthetic(cfg)
+        samples = evaluation_samples(cfg, manifest=Path(csv) if csv else None)
+        if not samples:
+            raise DataError("there is nothing to test on: data.test has no samples; give --csv-input or data.test")
+        out = Path(out_dir) if out_dir else run_dir / f"eval-{Path(csv).stem}" if csv else run_dir
+        out.mkdir(parents=True, exist_ok=True)
+        scores = evaluate(session, samples, cfg, out=out / "predictions.csv", title="answering")
+        blind = None
+        if blind_dir is not None:
+            twin = Session.load(resolve_checkpoint(blind_dir))
+            blind = evaluate(twin, samples, cfg, out=out / "blind_predictions.csv", title="answering blind")
+        metrics = {
+            "format": 1,
+            "experiment": cfg.experiment.name,
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "checkpoint": str(folder),
+            "test": {"panoramas": len({s.image_id for s in samples}), "questions": len(samples)},
+            "model": scores,
+            "blind": blind,
+            "tokens_per_panorama": session.model.token_count,
+            "seconds": {},
+            "peak_memory_mb": None,
+            **(facts or {}),
+        }
+        (out / "metrics.json").write_text(json.dumps(metrics, indent=1), encoding="utf-8")
+        return metrics
+
+    def _run_dir(self, checkpoint_dir: str | Path | None) -> Path:
+        """Return the run's folder: that of the configuration, or the checkpoint's nearest folder with a config."""
+        if checkpoint_dir is None:
+            if self.config is None:
+                raise DataError("give a checkpoint_dir, or a configuration that names a run")
+            return Path(self.config.paths.runs) / self.config.experiment.name
+        folder = Path(checkpoint_dir)
+        for parent in (folder, *folder.parents[:2]):
+            if (parent / "config.yaml").is_file():
+                return parent
+        return folder
+
+
+def evaluate(
+    session: Session, samples: list[Sample], cfg: PanollavaConfig, *, out: Path, title: str
+) -> dict[str, Any]:
+    """Answer and score; predictions are on disk before the first score is computed."""
+    if cfg.trainer.threads is not None:
+        torch.set_num_threads(cfg.trainer.threads)
+    store = feature_store(session.model, cfg)
+    with progress_bar() as bar:
+        task = bar.add_task(title, total=len(samples), note="questions")
+        advance: Callable[[int, int], None] = lambda done, _: bar.update(task, completed=done)  # noqa: E731
+        answers = answer(session.model, samples, cfg, store=store, progress=advance)
+    write_predictions_csv(out, answers.samples)
+    return score(answers, metrics=cfg.evaluation.metrics)

@@ -1,0 +1,99 @@
+"""The whole experiment: data, three stages, the blind baseline, evaluation, report."""
+
+import logging
+import os
+import resource
+import sys
+import time
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from panollava.config.schema import PanollavaConfig
+from panollava.data.sources import ensure_synthetic
+from panollava.training.progress import progress_bar
+from panollava.workflow.configuration import WorkflowConfig, plain
+from panollava.workflow.evaluation import EvaluationRunner
+from panollava.workflow.training import ThreeStageTrainer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Clock:
+    """Seconds per phase of a run."""
+
+    started: float = field(default_factory=time.monotonic)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def lap(self, phase: str) -> None:
+        """Credit the time since the last lap to a phase."""
+        now = time.monotonic()
+        self.seconds[phase] = now - self.started
+        self.started = now
+
+
+def run_experiment(config: WorkflowConfig | PanollavaConfig) -> dict[str, Any]:
+    """Build the data, train, evaluate and report; return the content of ``metrics.json``.
+
+    Everything is written below ``<paths.runs>/<experiment.name>/``; the table of scores goes to standard output.
+
+    Raises:
+        PanollavaError: If any part fails; the message says which and why.
+    """
+    cfg = plain(config)
+    quiet_libraries()
+    clock = Clock()
+    with progress_bar() as bar:
+        task = bar.add_task("panoramas", total=None, note="")
+        ensure_synthetic(cfg, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    clock.lap("data")
+    trainer = ThreeStageTrainer(cfg)
+    checkpoint = trainer.run()
+    for outcome in trainer.outcomes:
+        clock.seconds[f"stage {outcome.name}"] = outcome.seconds
+    clock.started = time.monotonic()
+    blind = None
+    if cfg.experiment.blind_baseline and any("adapter" in stage.trains for stage in cfg.stages):
+        logger.info("text-only baseline: the same language model and adapter, the same questions, no panorama")
+        blind = ThreeStageTrainer(cfg, blind=True).run()
+        clock.lap("blind baseline")
+    facts = {"seconds": clock.seconds, "peak_memory_mb": peak_memory_mb()}
+    metrics = EvaluationRunner(cfg).run(checkpoint_dir=checkpoint, blind_dir=blind, out_dir=trainer.run_dir, facts=facts)
+    clock.lap("evaluation")
+    finish(trainer.run_dir, metrics, cfg)
+    return metrics
+
+
+def finish(run_dir: Path, metrics: dict[str, Any], cfg: PanollavaConfig) -> None:
+    """Print the scores and write the report."""
+    from panollava.evaluation.summary import caption_table, score_table
+
+    console = Console()
+    console.print(score_table(metrics))
+    console.print(caption_table(metrics))
+    if cfg.evaluation.report:
+        from panollava.evaluation.report import write_report
+
+        console.print(f"report  {write_report(run_dir)}", highlight=False, soft_wrap=True)
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident memory of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+def quiet_libraries() -> None:
+    """Turn down what libraries say about themselves; their warnings about our data and models stay."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for text in (".*does not have many workers.*", ".*number of training batches.*", ".*LeafSpec.*"):
+        warnings.filterwarnings("ignore", message=text)
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
