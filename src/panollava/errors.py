@@ -57,7 +57,7 @@ class MetricError(PanollavaError, ValueError):
     """Predictions and references that cannot be scored as given."""
 
 
-class MetricUnavailable(PanollavaError, RuntimeError):
+class MetricUnavailable(PanollavaError, RuntimeError):  # noqa: N818 - the architecture's name
     """A metric cannot run here (a missing package or resource); the message says why and the fix."""
 
 

@@ -1,0 +1,1 @@
+"""Ablation studies: one experiment, many arms that differ in named settings."""

@@ -1,0 +1,1 @@
+"""Loaders of public panoramic benchmarks, one file each; none is written yet."""

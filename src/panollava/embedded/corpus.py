@@ -76,5 +76,6 @@ def glimpses(scene: Scene, rng: np.random.Generator, *, per_object: tuple[int, i
 
 def texts(scene: Scene) -> list[str]:
     """Return plain sentences about a scene, for the tokenizer."""
-    said = [q.question + " " + q.answer for q in draw_captions(scene, seed=PRETRAIN_SEED, sectors=8, queries=6, objects=9)]
+    captions = draw_captions(scene, seed=PRETRAIN_SEED, sectors=8, queries=6, objects=9)
+    said = [f"{c.question} {c.answer}" for c in captions]
     return [*said, *(phrase(o, ("size", "material", "colour", "shape")) for o in scene.objects)]

@@ -10,6 +10,8 @@ import logging
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 HIDDEN, LAYERS, HEADS, FEED_FORWARD = 192, 4, 6, 512
 QUESTIONS, BATCH = 14, 8
+CURRICULUM_STEPS = 40
 MAX_OFFSET = 200
 """Branches start at a random place up to here, so that prefixes of any length up to it are readable."""
 
@@ -62,8 +65,7 @@ def start_associative(model: Any, *, sharpness: float = 1.3, gain: float = 0.02)
     """Start every attention layer as a lookup by content: like attends to like, and copies what it finds.
 
     Query and key projections start equal and orthogonal, the output projection as the transpose of the value
-    projection (mimetic initialisation, Trockman and Kolter 2023). From a common random start, looking a phrase up in
-    the list of glimpses took over a thousand steps to emerge.
+    projection (after Trockman and Kolter 2023, "Mimetic initialization of self-attention layers").
     """
     torch.nn.init.normal_(model.get_input_embeddings().weight, std=gain)
     for layer in model.model.layers:
@@ -127,10 +129,25 @@ def warm_cosine(step: int, steps: int, *, warm: int = 100) -> float:
 
 
 def _batches(chat: ChatFormat, language: LanguageModel) -> Iterator[tuple[Float[Tensor, "b t d"], PackedText]]:
+    """Yield endless batches: scenes of one object first, one more every ``CURRICULUM_STEPS``.
+
+    With one object, whatever the LM attends to is the answer; with two it must choose. Given whole scenes from the
+    start, it stayed at the answers' marginal frequencies for as long as we watched (400 steps).
+    """
     sampler = QuestionSampler(PRETRAIN_SEED)
     scenes = training_scenes()
-    while True:
-        yield make_batch(chat, language, sampler, [next(scenes) for _ in range(BATCH)])
+    rng = np.random.Generator(np.random.Philox(key=[PRETRAIN_SEED + 3, 0]))
+    for step in count():
+        chosen = [next(scenes) for _ in range(BATCH)]
+        yield make_batch(chat, language, sampler, [_thinned(scene, step, rng) for scene in chosen])
+
+
+def _thinned(scene: Scene, step: int, rng: np.random.Generator) -> Scene:
+    """Return the scene with some of its objects: fewer early on, all of them most of the time later."""
+    limit = 1 + step // CURRICULUM_STEPS
+    if limit > len(scene.objects) and rng.random() < 0.75:
+        return scene
+    return replace(scene, objects=scene.objects[: int(rng.integers(1, min(limit, len(scene.objects)) + 1))])
 
 
 def make_batch(
@@ -139,11 +156,11 @@ def make_batch(
     """Return input embeddings, glimpses pooled in place of the placeholders, and the packed conversations."""
     rng = np.random.Generator(np.random.Philox(key=[PRETRAIN_SEED + 9, scenes[0].index]))
     bags = [glimpses(scene, rng) for scene in scenes]
-    count = max(len(b) for b in bags)
-    bags = [b + b[: count - len(b)] if len(b) * 2 >= count else (b * count)[:count] for b in bags]
+    width = max(len(b) for b in bags)
+    bags = [(bag * width)[:width] for bag in bags]
     talks = [[(q.question, q.answer) for q in conversation(sampler, s, questions=QUESTIONS)] for s in scenes]
-    text = pack(chat, talks, vision_tokens=count)
-    offset = int(rng.integers(0, max(1, MAX_OFFSET - count)))
+    text = pack(chat, talks, vision_tokens=width)
+    offset = int(rng.integers(0, max(1, MAX_OFFSET - width)))
     text = PackedText(text.ids, text.labels, text.positions + offset * (text.segments > 0), text.segments)
     embeddings = language.embed(text.ids)
     pooled = torch.cat([pool_words(chat, language, bag) for bag in bags])

@@ -65,9 +65,9 @@ class OverlapObjective(nn.Module):
         loss = s.invariance * terms.invariance + s.variance * terms.variance + s.covariance * terms.covariance
         agreement = nn.functional.cosine_similarity(a.detach(), b.detach()).mean()
         logs = {
-            "invariance": float(terms.invariance),
-            "variance": float(terms.variance),
-            "covariance": float(terms.covariance),
+            "invariance": float(terms.invariance.detach()),
+            "variance": float(terms.variance.detach()),
+            "covariance": float(terms.covariance.detach()),
             "cosine": float(agreement),
         }
         return StepResult(loss, logs, len(a))

@@ -62,8 +62,8 @@ def run_experiment(config: WorkflowConfig | PanollavaConfig) -> dict[str, Any]:
         blind = ThreeStageTrainer(cfg, blind=True).run()
         clock.lap("blind baseline")
     facts = {"seconds": clock.seconds, "peak_memory_mb": peak_memory_mb()}
-    metrics = EvaluationRunner(cfg).run(checkpoint_dir=checkpoint, blind_dir=blind, out_dir=trainer.run_dir, facts=facts)
-    clock.lap("evaluation")
+    evaluator = EvaluationRunner(cfg)
+    metrics = evaluator.run(checkpoint_dir=checkpoint, blind_dir=blind, out_dir=trainer.run_dir, facts=facts)
     finish(trainer.run_dir, metrics, cfg)
     return metrics
 

@@ -1,4 +1,4 @@
-"""Learned queries that read a view by cross-attention (Perceiver; Flamingo's resampler, Alayrac et al. 2022, app. A)."""
+"""Learned queries that read a view by cross-attention, after Flamingo's resampler (Alayrac et al. 2022, app. A)."""
 
 import torch
 from einops import rearrange, repeat
