@@ -15,6 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
 from matplotlib.projections.polar import PolarAxes
 from PIL import Image
 
@@ -25,6 +26,7 @@ from panollava.evaluation.report_scores import DirectionScore, ModelScores
 PIXELS_PER_INCH = 200
 CSS_PIXELS_PER_INCH = PIXELS_PER_INCH // 2
 ALL_KINDS = "all questions"
+WIDE_IN, NARROW_IN = 9.0, 3.6
 _CURVE_COLUMNS = 3
 _COLOURS = 128
 
@@ -48,9 +50,11 @@ def kinds_by_accuracy(model: ModelScores) -> list[str]:
 # -- accuracy by kind ------------------------------------------------------------------------------
 
 
-def accuracy_figure(model: ModelScores, *, blind: ModelScores | None, palette: Palette) -> Figure:
+def accuracy_figure(model: ModelScores, *, blind: ModelScores | None, palette: Palette, narrow: bool = False) -> Figure:
     """Draw one row per kind of question: bars for model and blind baseline, a mark at chance."""
     kinds = kinds_by_accuracy(model)
+    if model.accuracy is None:
+        raise ValueError("a test without short-answer questions has no accuracy to draw")
     rows: list[tuple[str, float, float | None, float | None]] = [
         (ALL_KINDS, model.accuracy, blind.accuracy if blind else None, model.chance)
     ]
@@ -58,7 +62,7 @@ def accuracy_figure(model: ModelScores, *, blind: ModelScores | None, palette: P
         other = blind.by_kind.get(kind) if blind else None
         score = model.by_kind[kind]
         rows.append((kind, score.accuracy, other.accuracy if other else None, score.chance))
-    figure = _figure(7.2, 1.0 + 0.36 * len(rows), palette)
+    figure = _figure(NARROW_IN if narrow else WIDE_IN, 0.9 + 0.36 * len(rows), palette)
     axes = figure.add_subplot()
     _plain(axes, palette, grid="x")
     places = [0.0, *(i + 0.4 for i in range(1, len(rows)))]  # a gap below the total
@@ -74,9 +78,7 @@ def accuracy_figure(model: ModelScores, *, blind: ModelScores | None, palette: P
         handles.append(Patch(color=palette.blind, label="blind baseline"))
     if any(row[3] is not None for row in rows):
         handles.append(
-            Line2D(
-                [], [], color=palette.text, marker="|", markersize=10, markeredgewidth=2, lw=0, label="chance"
-            )
+            Line2D([], [], color=palette.text, marker="|", markersize=10, markeredgewidth=2, lw=0, label="chance")
         )
     _legend(figure, handles, palette)
     return figure
@@ -101,8 +103,8 @@ def _accuracy_row(
 
 def directions_figure(model: DirectionScore, *, blind: DirectionScore | None, palette: Palette) -> Figure:
     """Draw the confusion of directions and, beside it, the recall of each as a compass."""
-    figure = _figure(9.6, 4.9, palette)
-    left, right = figure.subfigures(1, 2, width_ratios=(5.2, 4.4))
+    figure = _figure(8.8, 4.4, palette)
+    left, right = figure.subfigures(1, 2, width_ratios=(4.8, 4.0))
     for part in (left, right):
         part.set_facecolor(palette.surface)
     _draw_confusion(left.add_subplot(), model, palette)
@@ -112,14 +114,14 @@ def directions_figure(model: DirectionScore, *, blind: DirectionScore | None, pa
 
 def confusion_figure(model: DirectionScore, *, palette: Palette) -> Figure:
     """Draw the confusion of directions: truth by row, answer by column, both in ring order."""
-    figure = _figure(5.2, 4.9, palette)
+    figure = _figure(4.8, 4.4, palette)
     _draw_confusion(figure.add_subplot(), model, palette)
     return figure
 
 
 def compass_figure(model: DirectionScore, *, blind: DirectionScore | None, palette: Palette) -> Figure:
     """Draw the recall by true direction as seen from above: front at the top, right to the right."""
-    figure = _figure(4.4, 4.9, palette)
+    figure = _figure(4.0, 4.4, palette)
     _draw_compass(figure.add_subplot(projection="polar"), model, blind, palette)
     return figure
 
@@ -140,7 +142,9 @@ def _draw_confusion(axes: Axes, model: DirectionScore, palette: Palette) -> None
             label = str(count) if count else "\u00b7"
             axes.text(x, row, label, ha="center", va="center", color=ink, size=8.5, weight=weight)
     places = [*range(n), n + 0.25]
-    axes.set_xticks(places, [*model.labels, "other"], rotation=40, ha="left", parse_math=False)
+    axes.set_xticks(places, [*model.labels, "other"], rotation=45, ha="left", parse_math=False)
+    for label in axes.get_xticklabels():
+        label.set_rotation_mode("anchor")
     axes.xaxis.tick_top()
     axes.set_yticks(range(n), model.labels, parse_math=False)
     for label in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
@@ -169,18 +173,30 @@ def _draw_compass(axes: Axes, model: DirectionScore, blind: DirectionScore | Non
     axes.set_facecolor(palette.surface)
     recall = [100 * (value or 0.0) for value in model.recall]
     axes.bar(angles, recall, width=0.86 * width, color=palette.model, zorder=2)
+    edge = [withStroke(linewidth=4.6, foreground=palette.surface)]
     if blind and blind.labels == model.labels:
         for angle, value in zip(angles, blind.recall, strict=True):
             arc = [angle + width * (0.43 * t / 8) for t in range(-8, 9)]
-            axes.plot(arc, [100 * (value or 0.0)] * len(arc), color=palette.blind, lw=2.6, zorder=4)
+            axes.plot(
+                arc,
+                [100 * (value or 0.0)] * len(arc),
+                color=palette.blind,
+                lw=2.6,
+                zorder=4,
+                solid_capstyle="butt",
+                path_effects=edge,
+            )
     circle = [2 * math.pi * i / 180 for i in range(181)]
+    axes.plot(circle, [100 / n] * len(circle), color=palette.surface, lw=2.6, zorder=5)
     axes.plot(circle, [100 / n] * len(circle), color=palette.text, lw=1.2, ls=(0, (3, 2)), zorder=5)
     names = [label.replace(" ", "\n") for label in model.labels]
     axes.set_xticks(angles, names, color=palette.text, size=8.5, parse_math=False)
     axes.tick_params(axis="x", pad=4)
     axes.set_ylim(0, 100)
-    axes.set_yticks([25, 50, 75, 100], ["25", "50", "75", "100 %"], color=palette.muted, size=7)
-    axes.set_rlabel_position(22.5)
+    axes.set_yticks([25, 50, 75, 100], [])
+    halo = [withStroke(linewidth=2.5, foreground=palette.surface)]
+    for tick in (50, 100):  # between two bars
+        axes.text(width / 2, tick, f"{tick} %", color=palette.text, size=7.5, zorder=6, path_effects=halo)
     axes.grid(color=palette.line, lw=0.7)
     axes.spines["polar"].set_color(palette.line)
     handles: list[Patch | Line2D] = [Patch(color=palette.model, label="model")]
@@ -196,12 +212,16 @@ def _draw_compass(axes: Axes, model: DirectionScore, blind: DirectionScore | Non
 # -- training curves -------------------------------------------------------------------------------
 
 
-def curves_figure(stages: Sequence[StageCurves], *, palette: Palette) -> Figure:
+def curves_figure(stages: Sequence[StageCurves], *, palette: Palette, narrow: bool = False) -> Figure:
     """Draw a column per stage: loss above, learning rate below, over the optimiser's steps."""
-    columns = min(len(stages), _CURVE_COLUMNS)
+    columns = min(len(stages), 1 if narrow else _CURVE_COLUMNS)
     bands = math.ceil(len(stages) / columns)
     rows = 2 if any(stage.rates for stage in stages) else 1
-    figure = _figure(max(4.8, 3.2 * columns), (3.4 if rows == 2 else 2.6) * bands, palette)
+    figure = _figure(
+        NARROW_IN if narrow else max(4.8, WIDE_IN / _CURVE_COLUMNS * columns),
+        (3.4 if rows == 2 else 2.6) * bands,
+        palette,
+    )
     grid = figure.add_gridspec(rows * bands, columns, height_ratios=[3.0, 1.0][:rows] * bands)
     for index, stage in enumerate(stages):
         band, column = divmod(index, columns)

@@ -19,9 +19,10 @@ from panollava.evaluation.report_html import Html, join, tag
 from panollava.evaluation.report_palette import DARK, LIGHT, Palette
 from panollava.evaluation.report_run import Run, read_run
 from panollava.evaluation.report_style import style_sheet
-from panollava.evaluation.report_text import count
+from panollava.evaluation.report_text import count, percent
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+NARROW = "screen and (max-width: 46rem)"
 _PARTS = {
     "result": "Result",
     "kinds": "Kinds",
@@ -50,8 +51,7 @@ def write_report(run_dir: Path) -> Path:
     path = run_dir / "report.html"
     try:
         (run_dir / "plots").mkdir(exist_ok=True)
-        for name, draw in charts(run).items():
-            _write_chart(run_dir / "plots" / f"{name}.png", draw)
+        _write_charts(run)
         _replace(path, page(run).encode("utf-8", errors="replace"))
     except OSError as error:
         raise DataError(
@@ -60,33 +60,25 @@ def write_report(run_dir: Path) -> Path:
     return path
 
 
-def charts(run: Run) -> dict[str, Callable[[Palette], Figure] | None]:
-    """Return the charts of plots/ by name, None for one that this run has no numbers for."""
+def _accuracy(run: Run, *, narrow: bool) -> Callable[[Palette], Figure]:
     model, blind = run.scores.model, run.scores.blind
-    looks, blind_looks = model.direction8, blind.direction8 if blind else None
-    return {
-        "accuracy": lambda palette: plots.accuracy_figure(model, blind=blind, palette=palette),
-        "directions": (lambda palette: plots.directions_figure(looks, blind=blind_looks, palette=palette))
-        if looks
-        else None,
-        "curves": (lambda palette: plots.curves_figure(run.curves, palette=palette)) if run.curves else None,
-    }
+    return lambda palette: plots.accuracy_figure(model, blind=blind, palette=palette, narrow=narrow)
+
+
+def _curves(run: Run, *, narrow: bool) -> Callable[[Palette], Figure]:
+    return lambda palette: plots.curves_figure(run.curves, palette=palette, narrow=narrow)
 
 
 def page(run: Run) -> str:
     """Return the report as one HTML document."""
     scores = run.scores
-    drawn = charts(run)
-    accuracy, curves = drawn["accuracy"], drawn["curves"]
     sections = [
         report_sections.headline(scores),
-        report_sections.kinds(scores, _picture(accuracy, _accuracy_words(run)) if accuracy else Html("")),
+        report_sections.kinds(scores, _accuracy_picture(run)),
         report_sections.directions(scores.model.direction8, _direction_pictures(run)),
         report_sections.captions(scores),
         report_samples.samples(run),
-        report_training.training(
-            run, _picture(curves, "Loss and learning rate of each stage") if curves else None
-        ),
+        report_training.training(run, _curves_picture(run)),
         report_training.run_facts(run),
     ]
     title = f"{scores.experiment}: panollava report"
@@ -126,12 +118,22 @@ def _footer() -> Html:
     return tag("footer", tag("p", text))
 
 
-def _accuracy_words(run: Run) -> str:
+def _accuracy_picture(run: Run) -> Html:
     model, blind = run.scores.model, run.scores.blind
-    text = f"Bar chart of accuracy by kind of question. All questions: model {100 * model.accuracy:.1f} %"
+    if model.accuracy is None:
+        return Html("")
+    words = f"Bar chart of accuracy by kind of question. All questions: model {percent(model.accuracy)}"
     if blind:
-        text += f", blind baseline {100 * blind.accuracy:.1f} %"
-    return f"{text}. The table below has every number."
+        words += f", blind baseline {percent(blind.accuracy)}"
+    words += ". The table below has every number."
+    return _picture(_accuracy(run, narrow=False), words, narrow=_accuracy(run, narrow=True))
+
+
+def _curves_picture(run: Run) -> Html | None:
+    if not run.curves:
+        return None
+    words = f"Loss and learning rate over steps, for {', '.join(stage.name for stage in run.curves)}"
+    return _picture(_curves(run, narrow=False), words, narrow=_curves(run, narrow=True))
 
 
 def _direction_pictures(run: Run) -> Html:
@@ -156,27 +158,48 @@ def _direction_pictures(run: Run) -> Html:
     return tag("div", confusion, compass, attrs={"class": "pair"})
 
 
-def _picture(draw: Callable[[Palette], Figure], words: str) -> Html:
-    """Return a chart, in light and in dark, with its content in words."""
-    light, dark = draw(LIGHT), draw(DARK)
-    width, height = (round(inches * plots.CSS_PIXELS_PER_INCH) for inches in light.get_size_inches())
-    source = tag("source", attrs={"media": "(prefers-color-scheme: dark)", "srcset": _data_uri(dark)})
-    attrs = {"src": _data_uri(light), "width": str(width), "height": str(height), "alt": words}
-    return tag(
-        "figure", tag("picture", source, tag("img", attrs=attrs)), attrs={"class": "chart", "tabindex": "0"}
-    )
+def _picture(
+    draw: Callable[[Palette], Figure], words: str, *, narrow: Callable[[Palette], Figure] | None = None
+) -> Html:
+    """Return a chart in light and dark, and in a narrow form if there is one, with its content in words."""
+    dark = "(prefers-color-scheme: dark)"
+    sources = [_source(draw(DARK), f"screen and {dark}")]
+    if narrow:
+        sources[:0] = [_source(narrow(DARK), f"{NARROW} and {dark}"), _source(narrow(LIGHT), NARROW)]
+    light = draw(LIGHT)
+    image = tag("img", attrs={"src": _data_uri(light), **_size(light), "alt": words})
+    return tag("figure", tag("picture", *sources, image), attrs={"class": "chart"})
+
+
+def _source(figure: Figure, media: str) -> Html:
+    return tag("source", attrs={"media": media, "srcset": _data_uri(figure), **_size(figure)})
+
+
+def _size(figure: Figure) -> dict[str, str]:
+    """Return the size of a chart on the page, in CSS pixels."""
+    width, height = (round(inches * plots.CSS_PIXELS_PER_INCH) for inches in figure.get_size_inches())
+    return {"width": str(width), "height": str(height)}
 
 
 def _data_uri(figure: Figure) -> str:
     return f"data:image/png;base64,{base64.b64encode(plots.png_bytes(figure)).decode('ascii')}"
 
 
-def _write_chart(path: Path, draw: Callable[[Palette], Figure] | None) -> None:
-    """Write a chart; remove one of an earlier evaluation that this run has no numbers for."""
-    if draw is None:
-        path.unlink(missing_ok=True)
-    else:
-        _replace(path, plots.png_bytes(draw(LIGHT)))
+def _write_charts(run: Run) -> None:
+    """Write the charts into plots/; remove one of an earlier evaluation that this run has no numbers for."""
+    model, blind = run.scores.model, run.scores.blind
+    looks, other = model.direction8, blind.direction8 if blind else None
+    figures = {
+        "accuracy": _accuracy(run, narrow=False)(LIGHT) if model.accuracy is not None else None,
+        "directions": plots.directions_figure(looks, blind=other, palette=LIGHT) if looks else None,
+        "curves": _curves(run, narrow=False)(LIGHT) if run.curves else None,
+    }
+    for name, figure in figures.items():
+        path = run.folder / "plots" / f"{name}.png"
+        if figure is None:
+            path.unlink(missing_ok=True)
+        else:
+            _replace(path, plots.png_bytes(figure))
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -83,9 +83,7 @@ def _columns(path: Path) -> dict[str, Series]:
                     value = _number(path, row, column, cell)
                     points.setdefault(column, []).append((step, value))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            f"{path}: the training log cannot be read ({error}). Remove it or repair it."
-        ) from error
+        raise DataError(f"{path}: the training log cannot be read ({error}). Remove it or repair it.") from error
     return {
         column: Series(tuple(step for step, _ in pairs), tuple(value for _, value in pairs))
         for column, pairs in points.items()

@@ -54,7 +54,12 @@ def absent(reason: str) -> Html:
 
 
 def table(
-    headers: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, numeric: Sequence[int] = ()
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    caption: str,
+    numeric: Sequence[int] = (),
+    stacks: bool = False,
 ) -> Html:
     """Return a table; the first cell of each row is its header.
 
@@ -63,6 +68,7 @@ def table(
         rows: Cells, text or markup.
         caption: What the table shows; read out first by a screen reader.
         numeric: Indices of the columns that are set flush right.
+        stacks: Whether, on a narrow screen, a row becomes a list of its cells; otherwise the table scrolls.
     """
     head = [tag("th", text, attrs={"scope": "col", **_aligned(i, numeric)}) for i, text in enumerate(headers)]
     body = []
@@ -73,10 +79,9 @@ def table(
             for i, cell in enumerate(row[1:], start=1)
         ]
         body.append(tag("tr", *cells))
-    content = tag("table", tag("caption", caption), tag("thead", tag("tr", *head)), tag("tbody", *body))
-    return tag(
-        "div", content, attrs={"class": "scroll", "tabindex": "0", "role": "region", "aria-label": caption}
-    )
+    style = {"class": "stacks"} if stacks else {}
+    content = tag("table", tag("caption", caption), tag("thead", tag("tr", *head)), tag("tbody", *body), attrs=style)
+    return tag("div", content, attrs={"class": "scroll", "tabindex": "0", "role": "region", "aria-label": caption})
 
 
 def _aligned(column: int, numeric: Sequence[int]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from PIL import Image
 from panollava.data.images import open_panorama
 from panollava.data.manifest import PanoramaSamples, Sample, group_by_image
 from panollava.errors import DataError
-from panollava.evaluation.report_html import Html, absent, section, table, tag
+from panollava.evaluation.report_html import Html, absent, join, section, table, tag
 from panollava.evaluation.report_run import Run
 from panollava.evaluation.report_text import count
 from panollava.geometry.sphere import sector
@@ -81,9 +81,7 @@ def _card(panorama: PanoramaSamples, kinds: set[str], blind: Mapping[str, str] |
     name = panorama.samples[0].image.name
     heading = tag("h3", name)
     if scored:
-        heading = tag(
-            "h3", name, tag("span", f"{sum(scored)} of {len(scored)} right", attrs={"class": "tally"})
-        )
+        heading = tag("h3", name, tag("span", f"{sum(scored)} of {len(scored)} right", attrs={"class": "tally"}))
     shown = _questions(found[:SHOWN_QUESTIONS], blind, f"Questions about {name}")
     rest = found[SHOWN_QUESTIONS:]
     more = (
@@ -137,15 +135,9 @@ def _ruler() -> Html:
 
 
 def _questions(found: Sequence[Answer], blind: Mapping[str, str] | None, caption: str) -> Html:
-    headers = [
-        "Question",
-        "Kind",
-        "",
-        "Answer",
-        "Reference",
-        *(["Blind answer"] if blind is not None else []),
-    ]
-    headers[2] = "Verdict"
+    headers = ["Question", "Kind", "Verdict", "Answer", "Reference"]
+    if blind is not None:
+        headers.append("Blind answer")
     rows = []
     for answer in found:
         sample = answer.sample
@@ -154,14 +146,12 @@ def _questions(found: Sequence[Answer], blind: Mapping[str, str] | None, caption
             sample.kind,
             _verdict(answer.right),
             _words(sample.prediction or ""),
-            tag(
-                "div", *(_words(reference) for reference in answer.references), attrs={"class": "references"}
-            ),
+            tag("div", join([_words(text) for text in answer.references], between=Html("<br>"))),
         ]
         if blind is not None:
             row.append(_words(blind[sample.sample_id]) if sample.sample_id in blind else "not asked")
         rows.append(row)
-    return table(headers, rows, caption=caption)
+    return table(headers, rows, caption=caption, stacks=True)
 
 
 def _words(text: str) -> Html:

@@ -61,12 +61,24 @@ class CaptionScore:
 
 @dataclass(frozen=True, slots=True)
 class ModelScores:
-    """All scores of one model: the real one, or the one trained without images."""
+    """All scores of one model: the real one, or the one trained without images.
 
-    accuracy: float
+    Attributes:
+        accuracy: Over all questions with a short answer; None where the test has none.
+        by_kind: The same by kind of question.
+        direction8: Answers to questions for one of eight directions; None where the test has none.
+        captions: Text metrics, in the order asked for.
+        caption_items: How many texts they are over, or None.
+        perplexity: Of the references, over all tokens.
+        perplexity_per_text: Mean over texts.
+        empty_predictions: How many answers were empty.
+    """
+
+    accuracy: float | None
     by_kind: Mapping[str, KindScore]
     direction8: DirectionScore | None
     captions: tuple[CaptionScore, ...]
+    caption_items: int | None
     perplexity: float | None
     perplexity_per_text: float | None
     empty_predictions: int
@@ -125,9 +137,7 @@ def read_json(path: Path) -> Any:
             f"{path}: cannot be read ({error.strerror or error}). Evaluate the run again, which writes it."
         ) from error
     except ValueError as error:  # not UTF-8, or not JSON
-        raise DataError(
-            f"{path}: not a JSON file ({error}). Evaluate the run again, which writes it."
-        ) from error
+        raise DataError(f"{path}: not a JSON file ({error}). Evaluate the run again, which writes it.") from error
 
 
 def parse_scores(content: Any, *, source: str = "metrics.json") -> RunScores:
@@ -175,13 +185,13 @@ def _model(content: Any) -> ModelScores:
     perplexity = content.get("perplexity") or {}
     kinds = content["by_kind"].items()
     return ModelScores(
-        accuracy=float(content["accuracy"]),
+        accuracy=_number(content["accuracy"]),
         by_kind={
-            str(kind): KindScore(float(v["accuracy"]), int(v["count"]), _number(v.get("chance")))
-            for kind, v in kinds
+            str(kind): KindScore(float(v["accuracy"]), int(v["count"]), _number(v.get("chance"))) for kind, v in kinds
         },
         direction8=_directions(content["direction8"]) if content.get("direction8") is not None else None,
         captions=tuple(_caption(str(name), v) for name, v in (content.get("captions") or {}).items()),
+        caption_items=None if content.get("caption_items") is None else int(content["caption_items"]),
         perplexity=_number(perplexity.get("corpus")),
         perplexity_per_text=_number(perplexity.get("per_text")),
         empty_predictions=int(content.get("empty_predictions", 0)),
@@ -194,9 +204,7 @@ def _directions(content: Any) -> DirectionScore:
     counts = [[int(cell) for cell in row] for row in content["confusion"]]
     n = len(labels)
     if len(counts) != n or any(len(row) != n + 1 for row in counts):
-        raise ValueError(
-            f"direction8.confusion must be {n} x {n + 1}, truth x (answers, then 'other'), for {n} labels"
-        )
+        raise ValueError(f"direction8.confusion must be {n} x {n + 1}, truth x (answers, then 'other'), for {n} labels")
     ring = [labels.index(label) for label in SECTORS8] if set(labels) == set(SECTORS8) else list(range(n))
     return DirectionScore(
         labels=tuple(labels[i] for i in ring),

@@ -11,6 +11,7 @@ from panollava.evaluation.report_text import (
     difference,
     duration,
     interval,
+    margin,
     percent,
     points,
     six_decimals,
@@ -18,7 +19,9 @@ from panollava.evaluation.report_text import (
 from panollava.metrics.suite import METRICS
 
 DIRECTION_KIND = "direction8"
+KINDS_TITLE, KIND_COLUMN = "Accuracy by kind of question", "Kind of question"
 _NO_BLIND = "No blind baseline ran (experiment.blind_baseline), so nothing here shows what the images add."
+_NO_QUESTIONS = "No question of this test has a short answer that is right or wrong; see the captions."
 
 
 def headline(scores: RunScores) -> Html:
@@ -27,9 +30,7 @@ def headline(scores: RunScores) -> Html:
     gain = difference(model.accuracy, blind.accuracy if blind else None)
     figures = [
         _figure("Accuracy, model", percent(model.accuracy), _of_questions(model), "model"),
-        _figure(
-            "Blind baseline", percent(blind.accuracy if blind else None), "the same without images", "blind"
-        ),
+        _figure("Blind baseline", percent(blind.accuracy if blind else None), "the same without images", "blind"),
         _figure("Chance", percent(model.chance), _chance_note(model), "chance"),
         _figure("Model over blind", points(gain), "percentage points", "plain"),
         _directions_figure(model),
@@ -45,18 +46,24 @@ def headline(scores: RunScores) -> Html:
 
 
 def _sentence(scores: RunScores) -> list[str]:
+    """Say what was found; a difference that the number of questions does not bear out is called unclear."""
     model, blind = scores.model, scores.blind
+    if model.accuracy is None:
+        return [_NO_QUESTIONS]
+    scored = "questions" if model.answered == scores.questions else "questions with a short answer"
     start = (
-        f"The model answers {percent(model.accuracy)} of {count(model.answered)} questions about "
+        f"The model answers {percent(model.accuracy)} of {count(model.answered)} {scored} about "
         f"{count(scores.panoramas)} held-out panoramas correctly."
     )
-    if blind is None:
+    if blind is None or blind.accuracy is None:
         return [start]
     gain = model.accuracy - blind.accuracy
     against = f" Trained the same way without images, it answers {percent(blind.accuracy)}: "
+    if abs(gain) <= margin(model.accuracy, blind.accuracy, model.answered):
+        return [start, against, tag("strong", "no clear difference"), " at this number of questions."]
     if gain > 0:
         return [start, against, tag("strong", f"seeing is worth {100 * gain:.1f} points"), "."]
-    return [start, against, tag("strong", "seeing the panoramas did not help"), "."]
+    return [start, against, tag("strong", f"seeing costs {-100 * gain:.1f} points"), "."]
 
 
 def _figure(name: str, value: str, note: str, colour: str) -> Html:
@@ -70,6 +77,8 @@ def _figure(name: str, value: str, note: str, colour: str) -> Html:
 
 
 def _of_questions(model: ModelScores) -> str:
+    if model.accuracy is None:
+        return "not asked for in this test"
     low, high = interval(model.accuracy, model.answered)
     return f"95 % interval {100 * low:.1f} to {100 * high:.1f}"
 
@@ -98,43 +107,38 @@ def _minutes_note(scores: RunScores) -> str:
 def kinds(scores: RunScores, picture: Html) -> Html:
     """Return accuracy by kind of question: the chart and the numbers behind it."""
     model, blind = scores.model, scores.blind
-    headers = ["Kind of question", "Questions", "Model", "95 % interval", "Chance"]
-    if blind:
-        headers[4:4] = ["Blind", "Model \u2212 blind"]
-    rows = [
-        _kind_row("all questions", model.accuracy, model.answered, model.chance, blind and blind.accuracy)
-    ]
+    if model.accuracy is None:
+        return section("kinds", KINDS_TITLE, absent(_NO_QUESTIONS))
+    headers = [KIND_COLUMN, "Model", "Blind", "Gain (points)", "Chance", "Questions", "95 % interval"]
+    total = _kind_row("all questions", model.accuracy, model.answered, model.chance, blind.accuracy if blind else None)
+    rows = [total]
     for kind in kinds_by_accuracy(model):
         score = model.by_kind[kind]
         other = blind.by_kind.get(kind) if blind else None
-        rows.append(_kind_row(kind, score.accuracy, score.count, score.chance, other and other.accuracy))
+        rows.append(_kind_row(kind, score.accuracy, score.count, score.chance, other.accuracy if other else None))
     if not blind:
-        rows = [row[:4] + row[6:] for row in rows]
-    numbers = table(headers, rows, caption="Accuracy by kind of question", numeric=range(1, len(headers)))
+        headers, *rows = [row[:2] + row[4:] for row in [headers, *rows]]
+    numbers = table(headers, rows, caption=KINDS_TITLE, numeric=range(1, len(headers)))
     rule = (
         "An answer is right when it equals its reference after case, punctuation, articles and number words "
         "are made alike. Intervals are Wilson's and take questions as independent; questions about one "
         "panorama are not quite that, so the true ones are a little wider."
     )
-    return section(
-        "kinds", "Accuracy by kind of question", picture, numbers, tag("p", rule, attrs={"class": "note"})
-    )
+    return section("kinds", KINDS_TITLE, picture, numbers, tag("p", rule, attrs={"class": "note"}))
 
 
 def _kind_row(name: str, accuracy: float, total: int, chance: float | None, blind: float | None) -> list[str]:
     low, high = interval(accuracy, total)
     between = f"{100 * low:.1f} \u2013 {100 * high:.1f}"
     gain = points(difference(accuracy, blind))
-    return [name, count(total), percent(accuracy), between, percent(blind), gain, percent(chance)]
+    return [name, percent(accuracy), percent(blind), gain, percent(chance), count(total), between]
 
 
 def directions(score: DirectionScore | None, pictures: Html) -> Html:
     """Return the confusion of the eight directions: the charts and the same counts as a table."""
     title = "Which way: the eight directions"
     if score is None:
-        return section(
-            "directions", title, absent("No question of this test asks for one of eight directions.")
-        )
+        return section("directions", title, absent("No question of this test asks for one of eight directions."))
     text = "Rows are the truth, columns the answer, both in the order in which one turns to the right."
     if score.soft is not None:
         text += (
@@ -153,21 +157,17 @@ def captions(scores: RunScores) -> Html:
     model, blind = scores.model, scores.blind
     title = "Captions"
     if not model.captions:
-        return section(
-            "captions", title, absent("No caption metric was asked for, or the test has no captions.")
-        )
+        return section("captions", title, absent("No caption metric was asked for, or the test has no captions."))
     others: Mapping[str, CaptionScore] = {score.name: score for score in blind.captions} if blind else {}
-    headers = ["Metric", "Value", *(["Blind"] if blind else []), "Implementation and signature"]
-    rows = [
-        _caption_row(score, others.get(score.name), with_blind=blind is not None) for score in model.captions
-    ]
-    numbers = table(headers, rows, caption="Text metrics", numeric=(1, 2) if blind else (1,))
+    headers = ["Metric", "Value", *(["Blind"] if blind else []), "Computed by"]
+    rows = [_caption_row(score, others.get(score.name), with_blind=blind is not None) for score in model.captions]
+    numbers = table(headers, rows, caption="Text metrics", numeric=(1, 2) if blind else (1,), stacks=True)
     notes = [f"Empty answers: {count(model.empty_predictions)}; each is scored, as wrong."]
+    if model.caption_items is not None:
+        notes.insert(0, f"Over {count(model.caption_items)} texts.")
     if model.perplexity is not None:
         per_text = six_decimals(model.perplexity_per_text)
-        notes.append(
-            f"Perplexity of the references: {six_decimals(model.perplexity)} (mean of texts {per_text})."
-        )
+        notes.append(f"Perplexity of the references: {six_decimals(model.perplexity)} (mean of texts {per_text}).")
     legend = "\u2191 higher is better, \u2193 lower is better. Only values with equal signatures compare."
     return section(
         "captions",
@@ -200,4 +200,4 @@ def _origin(score: CaptionScore) -> Html:
     parts = [escape(score.implementation), tag("code", score.signature)]
     if score.note:
         parts.append(tag("span", score.note, attrs={"class": "note"}))
-    return join(parts, between=Html("<br>"))
+    return tag("div", join(parts, between=Html("<br>")))

@@ -43,8 +43,7 @@ section>:last-child{margin-bottom:0}
 
 .chart{margin:0 0 1.2rem;overflow-x:auto}
 .chart img{display:block;max-width:100%;height:auto}
-.pair{display:flex;flex-wrap:wrap;gap:.5rem 1.2rem;justify-content:space-between;align-items:flex-start}
-.pair .chart{flex:1 1 19rem;max-width:32rem}
+.pair{display:flex;flex-wrap:wrap;gap:.5rem 1rem;justify-content:space-between;align-items:flex-start}
 
 .scroll{overflow-x:auto;margin:0 0 1rem}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
@@ -55,8 +54,12 @@ thead th{color:var(--muted);font-weight:500;vertical-align:bottom;border-bottom-
 tbody th{font-weight:500}
 tbody tr:last-child>*{border-bottom:0}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+thead .number{white-space:normal}
 #kinds tbody tr:first-child>*{font-weight:700;border-bottom-color:var(--muted)}
-#directions td.number{text-align:right}
+#kinds caption,#captions caption,#samples caption{position:absolute;width:1px;height:1px;overflow:hidden;
+  clip-path:inset(50%)}
+#captions tbody th{white-space:nowrap}
+#captions tr>:last-child{padding-left:.9rem}
 #captions td:last-child{color:var(--muted)}
 #captions code{font-size:.8rem;overflow-wrap:anywhere}
 .missing{color:var(--wrong);font-weight:500}
@@ -104,12 +107,14 @@ footer{color:var(--muted);font-size:.86rem;padding-bottom:2.4rem}
   section{padding:1.1rem .95rem}
   .figures{grid-template-columns:repeat(2,1fr);gap:1rem}
   .figure .value{font-size:1.45rem}
-  #kinds .chart img,#training .chart img{max-width:none;width:36rem}
-  #samples table,#samples tbody,#samples tr,#samples td,#samples tbody th{display:block;border:0;padding:0}
-  #samples thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
-  #samples tr{padding:.55rem 0;border-bottom:1px solid var(--line)}
-  #samples td[data-name]{display:grid;grid-template-columns:6.2rem 1fr;gap:.5rem}
-  #samples td[data-name]::before{content:attr(data-name);color:var(--muted)}
+  .stacks,.stacks tbody,.stacks tr,.stacks tbody th,.stacks caption{display:block}
+  .stacks tbody tr{padding:.6rem 0;border-bottom:1px solid var(--line)}
+  .stacks tbody tr:last-child{border-bottom:0}
+  .stacks tbody tr>*{border:0;padding:.05rem 0;text-align:left;white-space:normal}
+  .stacks thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
+  .stacks td{display:grid;grid-template-columns:6.4rem minmax(0,1fr);gap:.6rem}
+  #captions td:last-child{padding-left:0}
+  .stacks td::before{content:attr(data-name);color:var(--muted)}
 }
 @media print{
   :root{--page:#fff;--line:#bbb}

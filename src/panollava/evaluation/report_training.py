@@ -9,17 +9,14 @@ from panollava.evaluation.report_text import count, duration, loss, parameters
 
 def training(run: Run, picture: Html | None) -> Html:
     """Return the training curves, and what trained and what was frozen in each stage."""
-    content = [
-        picture or absent("There are no training logs (logs/<stage>/metrics.csv) in this run's folder.")
-    ]
+    content = [picture or absent("There are no training logs (logs/<stage>/metrics.csv) in this run's folder.")]
     if run.stages is None:
         content.append(absent("There is no stages.json in this run's folder: what trained is not on record."))
     else:
         headers = ["Stage", "Objective", "Steps", "Time", "Last loss", "Trained", "Frozen"]
         rows = [_stage_row(stage) for stage in run.stages]
-        content.append(
-            table(headers, rows, caption="Stages, with parameters by component", numeric=(2, 3, 4))
-        )
+        caption = "Stages, with parameters by component"
+        content.append(table(headers, rows, caption=caption, numeric=(2, 3, 4), stacks=True))
     return section("training", "Training", *content)
 
 

@@ -31,9 +31,7 @@ def score_table(metrics: Mapping[str, Any]) -> Table:
     table.add_column("kind of question", overflow="fold")
     for name in ("model", *(("blind", "points") if blind else ()), "chance", "questions"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_row(
-        *_row("all questions", model.accuracy, model.answered, model.chance, blind, None), style="bold"
-    )
+    table.add_row(*_row("all questions", model.accuracy, model.answered, model.chance, blind, None), style="bold")
     table.add_section()
     for kind, score in sorted(model.by_kind.items()):
         table.add_row(*_row(kind, score.accuracy, score.count, score.chance, blind, kind))
@@ -41,7 +39,12 @@ def score_table(metrics: Mapping[str, Any]) -> Table:
 
 
 def _row(
-    name: str, accuracy: float, total: int, chance: float | None, blind: ModelScores | None, kind: str | None
+    name: str,
+    accuracy: float | None,
+    total: int,
+    chance: float | None,
+    blind: ModelScores | None,
+    kind: str | None,
 ) -> list[str]:
     cells = [escape(name), percent(accuracy)]
     if blind is not None:
