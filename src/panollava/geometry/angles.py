@@ -67,12 +67,10 @@ def angles_from_ray(
         (90.0, 0.0)
     """
     x, y, z = np.moveaxis(_as_rays(ray), -1, 0)
-    return np.arctan2(x, z), np.arctan2(-y, np.hypot(x, z))
+    return np.asarray(np.arctan2(x, z)), np.asarray(np.arctan2(-y, np.hypot(x, z)))
 
 
-def great_circle_deg(
-    a: Float[np.ndarray, "*#shape 3"], b: Float[np.ndarray, "*#shape 3"]
-) -> Float[np.ndarray, "*shape"]:
+def great_circle_deg(a: Float[np.ndarray, "*#shape 3"], b: Float[np.ndarray, "*#shape 3"]) -> Float[np.ndarray, "..."]:
     """Return the angle between rays in degrees, in [0, 180]; exact for tiny angles too.
 
     Example:
@@ -82,7 +80,7 @@ def great_circle_deg(
     a, b = _as_rays(a), _as_rays(b)
     # atan2 keeps its precision near 0 and 180 degrees, where arccos loses half of the digits
     sine = np.linalg.norm(np.cross(a, b), axis=-1)
-    return np.rad2deg(np.arctan2(sine, np.sum(a * b, axis=-1)))
+    return np.asarray(np.rad2deg(np.arctan2(sine, np.sum(a * b, axis=-1))))
 
 
 def rotation(yaw_deg: float, pitch_deg: float = 0.0, roll_deg: float = 0.0) -> Float[np.ndarray, "3 3"]:
@@ -105,7 +103,5 @@ def rotation(yaw_deg: float, pitch_deg: float = 0.0, roll_deg: float = 0.0) -> F
 def _as_rays(ray: ArrayLike) -> Float[np.ndarray, "*shape 3"]:
     rays = np.asarray(ray, dtype=np.float64)
     if rays.ndim == 0 or rays.shape[-1] != 3:
-        raise GeometryError(
-            f"rays have shape {rays.shape}; the last axis must be 3 (x right, y down, z forward)."
-        )
+        raise GeometryError(f"rays have shape {rays.shape}; the last axis must be 3 (x right, y down, z forward).")
     return rays

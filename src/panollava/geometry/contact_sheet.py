@@ -23,7 +23,7 @@ from panollava.geometry.angles import ray_from_angles
 from panollava.geometry.view import ViewSpec, check_pixels
 from panollava.geometry.view_layout import ViewLayout
 
-Picture = UInt8[np.ndarray, "height width 3"]
+Picture = UInt8[np.ndarray, "_ _ 3"]
 
 GRID_STEP_DEG = 30
 _GAP = 14
@@ -35,9 +35,7 @@ _LINE = (255, 255, 255)
 _HORIZON = (255, 196, 61)
 
 
-def contact_sheet(
-    images: Sequence[Picture], layout: ViewLayout, *, columns: int = 4, cell_px: int = 224
-) -> Picture:
+def contact_sheet(images: Sequence[Picture], layout: ViewLayout, *, columns: int = 4, cell_px: int = 224) -> Picture:
     """Return a labelled montage of the views; a global view gets a row of its own.
 
     Args:
@@ -79,15 +77,13 @@ def _check(images: Sequence[Picture], layout: ViewLayout, *, columns: int, cell_
     check_pixels("cell_px", cell_px)
     if len(images) != len(layout.views):
         raise GeometryError(
-            f"{len(images)} images for layout '{layout.name}' with {len(layout.views)} views; "
-            "give one per view."
+            f"{len(images)} images for layout '{layout.name}' with {len(layout.views)} views; give one per view."
         )
     for image, view in zip(images, layout.views, strict=True):
         expected = (view.height_px, view.width_px, 3)
         if image.shape != expected or image.dtype != np.uint8:
             raise GeometryError(
-                f"the image of view '{view.name}' is {image.dtype} {image.shape}; "
-                f"it must be uint8 {expected}."
+                f"the image of view '{view.name}' is {image.dtype} {image.shape}; it must be uint8 {expected}."
             )
 
 
@@ -110,17 +106,13 @@ def _card(image: Picture, view: ViewSpec, *, width: int) -> Picture:
     picture = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     card = _canvas(height + _LABEL, width)
     card[:height] = _with_grid(picture, view)
-    detail = (
-        f"yaw {view.yaw_deg:+.4g}  pitch {view.pitch_deg:+.4g}  {view.hfov_deg:.3g} x {view.vfov_deg:.3g}"
-    )
+    detail = f"yaw {view.yaw_deg:+.4g}  pitch {view.pitch_deg:+.4g}  {view.hfov_deg:.3g} x {view.vfov_deg:.3g}"
     _text(card, view.name, at=(1, height + 17), scale=0.48, colour=_TITLE)
     _text(card, detail, at=(1, height + 34), scale=0.38, colour=_DETAIL)
     return card
 
 
-def _text(
-    canvas: Picture, text: str, *, at: tuple[int, int], scale: float, colour: tuple[int, int, int]
-) -> None:
+def _text(canvas: Picture, text: str, *, at: tuple[int, int], scale: float, colour: tuple[int, int, int]) -> None:
     cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
 
 
@@ -159,8 +151,7 @@ def _line_of(
 def _draw(picture: Picture, line: Float[np.ndarray, "n 2"], *, colour: tuple[int, int, int]) -> None:
     height, width = picture.shape[:2]
     seen = np.isfinite(line).all(axis=1)
-    # a step across half of the picture is the seam of an ERP window, not a line
-    joined = seen[:-1] & seen[1:] & (np.abs(np.diff(line[:, 0])) < 0.5)
+    joined = seen[:-1] & seen[1:]
     places = np.where(seen[:, None], line * (width, height) - 0.5, 0.0)
     fixed = np.rint(places * 16.0).astype(np.int32)
     for index in np.flatnonzero(joined):

@@ -92,9 +92,7 @@ def cubemap(*, size_px: Size = 96, poles: bool = True, global_size_px: Size | No
     if poles:
         faces += [("up", 0.0, 90.0), ("down", 0.0, -90.0)]
     views = [
-        ViewSpec.perspective(
-            name, yaw_deg=yaw, pitch_deg=pitch, hfov_deg=90.0, height_px=height, width_px=width
-        )
+        ViewSpec.perspective(name, yaw_deg=yaw, pitch_deg=pitch, hfov_deg=90.0, height_px=height, width_px=width)
         for name, yaw, pitch in faces
     ]
     return _finish("cubemap", views, ring=4, global_size_px=global_size_px)
@@ -149,9 +147,7 @@ def resize(*, size_px: Size = 224) -> ViewLayout:
     return _finish("resize", [], ring=0, global_size_px=size_px)
 
 
-def anyres(
-    *, grid: Sequence[int] = (2, 4), tile_px: Size = 96, global_size_px: Size | None = (96, 192)
-) -> ViewLayout:
+def anyres(*, grid: Sequence[int] = (2, 4), tile_px: Size = 96, global_size_px: Size | None = (96, 192)) -> ViewLayout:
     """Return the tiles of a (rows, cols) cut of the flat ERP, row by row, and the global view last.
 
     Example:
@@ -210,9 +206,7 @@ def _ring(hfov_deg: float, overlap: float) -> list[tuple[str, float]]:
     if not 0.0 <= overlap < 1.0:
         raise GeometryError(f"overlap is {overlap}; it is 1 - stride / hfov, in [0, 1).")
     if not 0.0 < hfov_deg <= 180.0:
-        raise GeometryError(
-            f"hfov_deg is {hfov_deg}; a view of a ring sees more than 0 and less than 180 degrees."
-        )
+        raise GeometryError(f"hfov_deg is {hfov_deg}; a view of a ring sees more than 0 and less than 180 degrees.")
     count = math.ceil(360.0 / (hfov_deg * (1.0 - overlap)) - 1e-9)
     if count > MAX_RING_VIEWS:
         raise GeometryError(

@@ -33,7 +33,7 @@ CACHE_BYTES = 256 * 2**20
 # cv2.remap addresses its source with 16 bits
 MAX_SOURCE_PX = 32767
 
-Picture = UInt8[np.ndarray, "height width 3"]
+Picture = UInt8[np.ndarray, "_ _ 3"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,7 @@ def extract_window(erp: Picture, window: Window) -> Picture:
         return erp[window.row0 : window.row0 + window.rows, window.col0 : window.col0 + window.cols]
     stop = window.row0 + window.rows
     if window.row0 < -1 or stop > height + 1:
-        raise GeometryError(
-            f"rows [{window.row0}, {stop}) are more than one row past a pole of {height} rows."
-        )
+        raise GeometryError(f"rows [{window.row0}, {stop}) are more than one row past a pole of {height} rows.")
     first, last = max(window.row0, 0), min(stop, height)
     out = np.empty((window.rows, window.cols, *erp.shape[2:]), erp.dtype)
     _copy_columns(erp[first:last], window.col0, out[first - window.row0 : last - window.row0])
@@ -133,9 +131,7 @@ def _copy_columns(source: np.ndarray, col0: int, out: np.ndarray) -> None:
 def _checked(erp: Picture) -> Picture:
     if not isinstance(erp, np.ndarray) or erp.dtype != np.uint8 or erp.ndim != 3 or erp.shape[2] != 3:
         seen = f"{erp.dtype} {erp.shape}" if isinstance(erp, np.ndarray) else type(erp).__name__
-        raise GeometryError(
-            f"the ERP is {seen}; render_views takes a uint8 array of shape (height, width, 3)."
-        )
+        raise GeometryError(f"the ERP is {seen}; render_views takes a uint8 array of shape (height, width, 3).")
     if min(erp.shape) < 1:
         raise GeometryError(f"the ERP of shape {erp.shape} is empty.")
     return np.ascontiguousarray(erp)
@@ -194,9 +190,7 @@ def _render_box(levels: list[Picture], view: ViewSpec) -> Picture:
     if not all(float(edge).is_integer() for edge in edges):
         return _box_filter(erp, edges, view)
     window = Window(int(top), int(bottom - top), int(left) % erp.shape[1], int(right - left))
-    return cv2.resize(
-        extract_window(erp, window), (view.width_px, view.height_px), interpolation=cv2.INTER_AREA
-    )
+    return cv2.resize(extract_window(erp, window), (view.width_px, view.height_px), interpolation=cv2.INTER_AREA)
 
 
 def _can_halve(erp: Picture, edges: tuple[float, float, float, float], view: ViewSpec) -> bool:

@@ -60,9 +60,7 @@ def minification(view: ViewSpec, *, height: int, width: int) -> float:
         3.88
     """
     if view.kind == "erp":
-        return min(
-            width * view.hfov_deg / 360.0 / view.width_px, height * view.vfov_deg / 180.0 / view.height_px
-        )
+        return min(width * view.hfov_deg / 360.0 / view.width_px, height * view.vfov_deg / 180.0 / view.height_px)
     half_x = math.tan(math.radians(view.hfov_deg) / 2.0)
     half_y = math.tan(math.radians(view.vfov_deg) / 2.0)
     return min(width * half_x / (math.pi * view.width_px), 2.0 * height * half_y / (math.pi * view.height_px))

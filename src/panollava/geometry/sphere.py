@@ -58,7 +58,7 @@ def erp_pixel_from_ray(
     yaw_rad, pitch_rad = angles_from_ray(ray)
     u = (yaw_rad / (2.0 * np.pi) + 0.5) * width - 0.5
     v = (0.5 - pitch_rad / np.pi) * height - 0.5
-    return u, v
+    return np.asarray(u), np.asarray(v)
 
 
 def pixel_solid_angle(height: int, width: int) -> Float[np.ndarray, "{height}"]:
@@ -98,6 +98,4 @@ def sector(yaw_deg: float, *, count: int) -> str:
 
 def _check_size(height: int, width: int) -> None:
     if height < 1 or width < 1:
-        raise GeometryError(
-            f"an ERP of {height} x {width} (height x width) pixels is empty; both must be >= 1."
-        )
+        raise GeometryError(f"an ERP of {height} x {width} (height x width) pixels is empty; both must be >= 1.")

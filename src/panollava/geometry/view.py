@@ -73,9 +73,7 @@ class ViewSpec:
             check_pixels(f"view '{self.name}': {key}", getattr(self, key))
         object.__setattr__(self, "yaw_deg", wrap_deg(self.yaw_deg))
         if not -90.0 <= self.pitch_deg <= 90.0:
-            raise GeometryError(
-                f"view '{self.name}': pitch_deg is {self.pitch_deg:g}; it must be within [-90, 90]."
-            )
+            raise GeometryError(f"view '{self.name}': pitch_deg is {self.pitch_deg:g}; it must be within [-90, 90].")
         if self.kind == "perspective":
             self._check_perspective()
         else:
@@ -101,9 +99,7 @@ class ViewSpec:
                 f"{self.vfov_deg:g} reaches past a pole; |pitch_deg| + vfov_deg / 2 must be <= 90."
             )
         if self.roll_deg != 0.0:
-            raise GeometryError(
-                f"view '{self.name}': roll_deg is {self.roll_deg:g}; an ERP window cannot roll, use 0."
-            )
+            raise GeometryError(f"view '{self.name}': roll_deg is {self.roll_deg:g}; an ERP window cannot roll, use 0.")
 
     @classmethod
     def perspective(
@@ -245,7 +241,7 @@ class ViewSpec:
             col = (x / depth / half_x + 1.0) / 2.0
             row = (y / depth / half_y + 1.0) / 2.0
         visible = (np.abs(col - 0.5) <= 0.5 + _EDGE) & (np.abs(row - 0.5) <= 0.5 + _EDGE)
-        return col, row, visible
+        return np.asarray(col), np.asarray(row), np.asarray(visible)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON; `from_dict` restores an equal view."""

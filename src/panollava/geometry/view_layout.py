@@ -50,9 +50,7 @@ class ViewLayout:
         names = [view.name for view in self.views]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise GeometryError(
-                f"layout '{self.name}' has several views named {', '.join(twice)}; rename them."
-            )
+            raise GeometryError(f"layout '{self.name}' has several views named {', '.join(twice)}; rename them.")
         self._check_ring()
 
     def _check_ring(self) -> None:
@@ -61,8 +59,7 @@ class ViewLayout:
             return
         if len(set(ring)) < len(ring) or not all(0 <= i < len(self.views) for i in ring):
             raise GeometryError(
-                f"layout '{self.name}': ring_indices {ring} must be different "
-                f"numbers below {len(self.views)}."
+                f"layout '{self.name}': ring_indices {ring} must be different numbers below {len(self.views)}."
             )
         members = [self.views[i] for i in ring]
         steps = [wrap_deg(b.yaw_deg - a.yaw_deg) % 360.0 for a, b in itertools.pairwise(members)]
@@ -138,9 +135,7 @@ def _overlap_pairs(layout: ViewLayout) -> tuple[tuple[int, int], ...]:
         (i, j)
         for i in local
         for j in local
-        if i < j
-        and layout.views[i].kind == layout.views[j].kind
-        and share_rays(layout.views[i], layout.views[j])
+        if i < j and layout.views[i].kind == layout.views[j].kind and share_rays(layout.views[i], layout.views[j])
     )
 
 

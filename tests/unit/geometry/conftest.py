@@ -1,5 +1,6 @@
 """A sphere painted with plane waves: smooth, different in every direction, known exactly at every ray."""
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -27,10 +28,14 @@ def colour() -> Callable[[np.ndarray], np.ndarray]:
 
 @pytest.fixture
 def painted_erp() -> Callable[[int, int], np.ndarray]:
-    def make(height: int, width: int) -> np.ndarray:
-        return np.rint(paint(erp_rays(height, width))).astype(np.uint8)
+    return _painted_erp
 
-    return make
+
+@functools.cache
+def _painted_erp(height: int, width: int) -> np.ndarray:
+    erp = np.rint(paint(erp_rays(height, width))).astype(np.uint8)
+    erp.flags.writeable = False  # one picture for all tests
+    return erp
 
 
 @pytest.fixture

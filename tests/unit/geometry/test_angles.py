@@ -18,9 +18,7 @@ pitches = st.floats(-math.pi / 2 + 1e-6, math.pi / 2 - 1e-6)
     [(0, 0, (0, 0, 1)), (90, 0, (1, 0, 0)), (-90, 0, (-1, 0, 0)), (180, 0, (0, 0, -1)), (0, 90, (0, -1, 0))],
 )
 def test_axes_are_right_down_forward(yaw_deg, pitch_deg, ray):
-    np.testing.assert_allclose(
-        ray_from_angles(math.radians(yaw_deg), math.radians(pitch_deg)), ray, atol=1e-15
-    )
+    np.testing.assert_allclose(ray_from_angles(math.radians(yaw_deg), math.radians(pitch_deg)), ray, atol=1e-15)
 
 
 @given(yaw=yaws, pitch=pitches)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from panollava.errors import GeometryError
-from panollava.geometry import anyres, contact_sheet, cubemap, e2p_ring, render_views, resize
+from panollava.geometry import anyres, contact_sheet, cubemap, e2p_ring, resize
 
 
 def grey(layout, level=100):
@@ -39,12 +39,14 @@ def test_the_horizon_is_drawn_where_the_pitch_is_zero():
     assert row == pytest.approx((1 + np.tan(np.deg2rad(20))) / 2 * 101 - 0.5, abs=1)
 
 
-def test_no_line_joins_the_two_sides_of_the_seam():
-    layout = resize(size_px=(90, 180))
-    sheet = contact_sheet(render_views(np.zeros((90, 180, 3), np.uint8), layout), layout, cell_px=90)
-    picture = sheet[14:111, 14:208, 0]
-    between = picture[[5, 6, 7, 8, 9, 10]]  # rows above the first parallel: only meridians cross them
-    assert (between.max(axis=0) > 0).mean() < 0.3
+def test_meridians_are_thirty_degrees_apart_and_faint():
+    layout = resize(size_px=(180, 360))
+    sheet = contact_sheet(grey(layout, 0), layout, cell_px=173)  # 2 x 173 + 14 columns: one per degree
+    above = sheet[14 + 5 : 14 + 25, 14:374, 0].mean(axis=0)  # between the pole and the first parallel
+    lines = np.flatnonzero(above > 20)
+    assert {round(line / 30) * 30 for line in lines.tolist()} - {0} == set(range(30, 360, 30))  # 0 is the edge itself
+    assert np.abs(lines - np.round(lines / 30) * 30).max() <= 1
+    assert above.max() < 100
 
 
 def test_images_that_do_not_fit_are_refused():

@@ -53,9 +53,7 @@ def test_correspondence_is_the_nearest_ray(pair):
     np.testing.assert_array_equal(visible[apart > spacing], False)
     inside = visible & (nearest % fine > 0) & (nearest % fine < fine - 1)
     inside &= (nearest // fine > 0) & (nearest // fine < fine - 1)
-    places = np.stack(
-        [(nearest % fine + 0.5) / fine * cols - 0.5, (nearest // fine + 0.5) / fine * rows - 0.5], -1
-    )
+    places = np.stack([(nearest % fine + 0.5) / fine * cols - 0.5, (nearest // fine + 0.5) / fine * rows - 0.5], -1)
     assert inside.any()
     assert np.abs(places - xy)[inside].max() <= 0.51 * max(rows, cols) / fine * 1.5
 
@@ -63,8 +61,8 @@ def test_correspondence_is_the_nearest_ray(pair):
 def test_every_ray_found_within_the_view_is_marked_visible():
     a, b = PAIRS["ring"]
     xy, visible = token_correspondences(a, b, rows=16, cols=16)
-    close = (a.rays(16, 16).reshape(-1, 3) @ b.rays(400, 400).reshape(-1, 3).T).max(axis=1)
-    np.testing.assert_array_equal(visible, np.rad2deg(np.arccos(np.minimum(close, 1))) < 0.2)
+    close = (a.rays(16, 16).reshape(-1, 3) @ b.rays(200, 200).reshape(-1, 3).T).max(axis=1)
+    np.testing.assert_array_equal(visible, np.rad2deg(np.arccos(np.minimum(close, 1))) < 0.4)
     assert np.isnan(xy[~visible]).all() and np.isfinite(xy[visible]).all()
 
 
@@ -81,9 +79,7 @@ def test_two_pinhole_views_are_related_by_their_homography():
         return rotation(view.yaw_deg, view.pitch_deg, view.roll_deg)
 
     H = intrinsics(b) @ attitude(b).T @ attitude(a) @ np.linalg.inv(intrinsics(a))
-    grid = np.stack([*np.meshgrid(np.arange(cols), np.arange(rows)), np.ones((rows, cols))], -1).reshape(
-        -1, 3
-    )
+    grid = np.stack([*np.meshgrid(np.arange(cols), np.arange(rows)), np.ones((rows, cols))], -1).reshape(-1, 3)
     mapped = grid @ H.T
     xy, visible = token_correspondences(a, b, rows=rows, cols=cols)
     assert visible.any()
@@ -136,9 +132,7 @@ def test_sharing_agrees_with_looking_at_every_ray(yaw, pitch, roll, fov_a, fov_b
 
 def test_windows_share_across_the_seam_and_not_along_an_edge():
     def strip(yaw_deg):
-        return ViewSpec.window(
-            f"{yaw_deg}", yaw_deg=yaw_deg, hfov_deg=90, vfov_deg=90, height_px=8, width_px=8
-        )
+        return ViewSpec.window(f"{yaw_deg}", yaw_deg=yaw_deg, hfov_deg=90, vfov_deg=90, height_px=8, width_px=8)
 
     assert share_rays(strip(170), strip(-110))
     assert not share_rays(strip(170), strip(-100))

@@ -25,9 +25,7 @@ EVERY = {
 
 
 def view(name, yaw_deg, pitch_deg=0.0):
-    return ViewSpec.perspective(
-        name, yaw_deg=yaw_deg, pitch_deg=pitch_deg, hfov_deg=90, height_px=8, width_px=8
-    )
+    return ViewSpec.perspective(name, yaw_deg=yaw_deg, pitch_deg=pitch_deg, hfov_deg=90, height_px=8, width_px=8)
 
 
 def test_groups_keep_the_order_in_which_sizes_appear():
@@ -37,9 +35,7 @@ def test_groups_keep_the_order_in_which_sizes_appear():
 
 
 # the ring: 8 / (2 pi) times the integral over one view's share of sin(atan(cos a))
-@pytest.mark.parametrize(
-    ("kind", "expected"), [("e2p", 0.698), ("cubemap", 1.0), ("resize", 1.0), ("anyres", 1.0)]
-)
+@pytest.mark.parametrize(("kind", "expected"), [("e2p", 0.698), ("cubemap", 1.0), ("resize", 1.0), ("anyres", 1.0)])
 def test_coverage(kind, expected):
     assert EVERY[kind].coverage() == pytest.approx(expected, abs=1.5e-3)
 
