@@ -26,6 +26,9 @@ IGNORE_INDEX = -100
 PLACEHOLDER_ID = -200
 """Id that stands for one vision token. It is outside every vocabulary, so no text can imitate it."""
 
+_DATE = "26 Jul 2024"
+"""What a template that dates its prompt (Llama 3.2) is told: today's date would change the prompt after training."""
+
 _VISION, _QUERY, _ANSWER = "[[vision]]", "[[query]]", "[[answer]]"
 _PLAIN_TEMPLATE = (
     "{% for m in messages %}{% if m['role'] == 'system' %}{{ m['content'] }}\n"
@@ -118,13 +121,17 @@ def chat_format(tokenizer: Any, *, system_prompt: str | None = None) -> ChatForm
     head, rest = text.split(_VISION, 1)
     separator, rest = rest.split(_QUERY, 1)
     bridge, tail = rest.split(_ANSWER, 1)
-    tail_ids = tokenizer.encode(tail.rstrip() or tokenizer.eos_token, add_special_tokens=False)
+    tail_ids = tokenizer.encode(tail.strip() or tokenizer.eos_token, add_special_tokens=False)
     return ChatFormat(tokenizer, head, separator, bridge, (int(tail_ids[0]),))
 
 
 def _render(tokenizer: Any, turns: list[dict[str, str]], *, template: str, generation: bool = False) -> str:
     return str(
         tokenizer.apply_chat_template(
-            turns, chat_template=template, tokenize=False, add_generation_prompt=generation
+            turns,
+            chat_template=template,
+            tokenize=False,
+            add_generation_prompt=generation,
+            date_string=_DATE,
         )
     )
