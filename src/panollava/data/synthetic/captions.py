@@ -10,9 +10,7 @@ from panollava.geometry.sphere import SECTORS8
 CAPTION_KINDS = ("caption", "caption_direction", "caption_sector", "caption_query", "caption_object")
 
 
-def draw_captions(
-    scene: Scene, *, seed: int, sectors: int = 2, queries: int = 2, objects: int = 2
-) -> list[Question]:
+def draw_captions(scene: Scene, *, seed: int, sectors: int = 2, queries: int = 2, objects: int = 2) -> list[Question]:
     """Return captions of one scene: one global, one by direction, and some by sector, query and object."""
     rng = np.random.Generator(np.random.Philox(key=[seed + 2, scene.index]))
     made = [

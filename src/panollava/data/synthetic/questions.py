@@ -119,9 +119,7 @@ def _view(scene: Scene, _rng: np.random.Generator) -> Candidates:
     for name, words in _VIEW_WORDS.items():
         centre = SECTORS4.index(name) * 90.0
         near = [
-            o
-            for o in scene.objects
-            if not o.is_polar and abs(float(wrap_deg(o.yaw_deg - centre))) < 45.0 + GUARD4_DEG
+            o for o in scene.objects if not o.is_polar and abs(float(wrap_deg(o.yaw_deg - centre))) < 45.0 + GUARD4_DEG
         ]
         if all(_clear_of_border(o, count=4) for o in near) and len(near) <= 1:
             yield "view", f"what is {words}?", language.listing(near)

@@ -223,9 +223,7 @@ def _turn_y(angle_deg: float) -> Float32[np.ndarray, "3 3"]:
     return np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]], np.float32)
 
 
-def _shade(
-    item: SceneObject, local: Rays, normal: Rays, directions: Rays, light: Float32[np.ndarray, " 3"]
-) -> Rays:
+def _shade(item: SceneObject, local: Rays, normal: Rays, directions: Rays, light: Float32[np.ndarray, " 3"]) -> Rays:
     """Lambert shading plus, by material, a highlight (shiny) or pale bands (striped)."""
     base = np.broadcast_to(np.asarray(COLOURS[item.colour], np.float32), local.shape)
     if item.material == "striped":

@@ -32,6 +32,7 @@ from panollava.data.synthetic.vocabulary import (
     SIZES,
     SKIES,
 )
+from panollava.errors import DataError
 from panollava.geometry.angles import great_circle_deg, ray_from_angles, wrap_deg
 
 SEAM_QUOTA = 0.25
@@ -45,7 +46,10 @@ _MAX_ANGULAR_RADIUS_DEG = 25.0
 
 @dataclass(frozen=True, slots=True)
 class SceneObject:
-    """One object. Angles in degrees, lengths in metres; yaw, pitch and distance are those of its centre."""
+    """One object. Angles in degrees, lengths in metres; yaw, pitch and distance are those of its centre.
+
+    The heading turns it to the left about the vertical through its centre; at 0 its edges lie along the axes.
+    """
 
     colour: str
     shape: str
@@ -120,8 +124,10 @@ def sample_scene(seed: int, index: int) -> Scene:
     """Return scene ``index`` of the endless sequence named by ``seed``: a pure function of both.
 
     Raises:
-        ValueError: If ``seed`` or ``index`` is negative.
+        DataError: If ``seed`` or ``index`` is negative.
     """
+    if seed < 0 or index < 0:
+        raise DataError(f"scene {index} of seed {seed} does not exist; both numbers start at 0.")
     rng = np.random.Generator(np.random.Philox(key=[seed, index]))
     place = _sample_place(rng)
     count = int(rng.integers(MIN_OBJECTS, MAX_OBJECTS + 1))
@@ -129,9 +135,7 @@ def sample_scene(seed: int, index: int) -> Scene:
     objects: list[SceneObject] = []
     for position in range(count):
         for _ in range(_PLACEMENT_TRIES):
-            candidate = _sample_object(
-                rng, place, seam=wants_seam and position == 0, pole=wants_pole and position == 1
-            )
+            candidate = _sample_object(rng, place, seam=wants_seam and position == 0, pole=wants_pole and position == 1)
             if all(_apart(candidate, other) for other in objects):
                 objects.append(candidate)
                 break
@@ -158,10 +162,8 @@ def _sample_object(rng: np.random.Generator, place: Place, *, seam: bool, pole: 
     pitch = _sample_pitch(rng, pole=pole)
     size = "small" if pitch <= -POLE_PITCH_DEG else str(rng.choice(list(SIZES)))
     radius = SIZES[size]
-    if pitch < 0:
-        drop = CAMERA_HEIGHT_M - radius * SHAPES[shape]
-    else:
-        drop = place.height_m - CAMERA_HEIGHT_M - radius
+    standing, hanging = CAMERA_HEIGHT_M - radius * SHAPES[shape], place.height_m - CAMERA_HEIGHT_M - radius
+    drop = standing if pitch < 0 else hanging
     distance = drop / math.sin(math.radians(abs(pitch)))
     nearest = radius / math.sin(math.radians(_MAX_ANGULAR_RADIUS_DEG))
     if not nearest <= distance <= _MAX_DISTANCE_M:  # slide it along the floor or ceiling: its pitch follows

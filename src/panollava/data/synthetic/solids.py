@@ -51,7 +51,7 @@ def intersect(shape: str, origin: Origin, directions: Rays, *, radius: float) ->
 def _ball(origin: Origin, d: Rays, radius: float) -> Hit:
     b = d @ origin
     disc = b * b - (origin @ origin - radius * radius)
-    t = np.where(disc >= 0, -b - np.sqrt(np.maximum(disc, 0.0)), np.inf)
+    t = np.where((disc >= 0) & (b < 0), -b - np.sqrt(np.maximum(disc, 0.0)), np.inf)
     normal = (origin + np.where(np.isfinite(t), t, 0.0)[:, None] * d) / radius
     return t.astype(np.float32), normal.astype(np.float32)
 

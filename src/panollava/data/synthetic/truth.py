@@ -145,9 +145,7 @@ def _outline(instance: Int16[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     return outline
 
 
-def _measure_one(
-    rendering: Rendering, outline: Bool[np.ndarray, " hw"], pixels: Int[np.ndarray, " n"]
-) -> Visible:
+def _measure_one(rendering: Rendering, outline: Bool[np.ndarray, " hw"], pixels: Int[np.ndarray, " n"]) -> Visible:
     if not len(pixels):
         return Visible(0.0, None, (), None, crosses_seam=False, covers_pole=False)
     height, width = rendering.instance.shape

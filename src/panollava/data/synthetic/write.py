@@ -90,9 +90,7 @@ def synthesize(
         ground_truth = ground_truth or bool(found and found.ground_truth)
         return _write(folder, recipe, _processes(workers, count), ground_truth, progress)
     except OSError as error:
-        raise DataError(
-            f"{folder}: SurroundQA cannot be written ({error}). Check the folder and the disk."
-        ) from error
+        raise DataError(f"{folder}: SurroundQA cannot be written ({error}). Check the folder and the disk.") from error
 
 
 def _write(
@@ -227,9 +225,7 @@ def _existing(folder: Path, recipe: Recipe) -> SynthesisSummary | None:
     if found:
         difference = found.recipe.difference(recipe)
         if difference:
-            raise DataError(
-                f"{folder}: holds another SurroundQA ({difference}). Delete it, or choose another folder."
-            )
+            raise DataError(f"{folder}: holds another SurroundQA ({difference}). Delete it, or choose another folder.")
         return found
     if not (folder / PARTIAL_FILE).is_file() and folder.is_dir():
         foreign = sorted(name for name in (*TABLES, "images", "truth") if (folder / name).exists())
