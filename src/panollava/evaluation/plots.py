@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.projections.polar import PolarAxes
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from panollava.evaluation.report_curves import Series, StageCurves, smoothed
@@ -232,6 +233,7 @@ def curves_figure(stages: Sequence[StageCurves], *, palette: Palette, narrow: bo
             lowest = figure.add_subplot(grid[band * rows + 1, column], sharex=loss)
             loss.tick_params(labelbottom=False)
             _draw_rates(lowest, stage, palette)
+        lowest.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         lowest.set_xlabel("step", color=palette.muted)
         if column == 0:
             loss.set_ylabel("loss", color=palette.muted)

@@ -19,7 +19,7 @@ from panollava.evaluation.report_html import Html, join, tag
 from panollava.evaluation.report_palette import DARK, LIGHT, Palette
 from panollava.evaluation.report_run import Run, read_run
 from panollava.evaluation.report_style import style_sheet
-from panollava.evaluation.report_text import count, percent
+from panollava.evaluation.report_text import counted, percent
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 NARROW = "screen and (max-width: 46rem)"
@@ -100,8 +100,8 @@ def _header(run: Run) -> Html:
     scores = run.scores
     links = [tag("li", tag("a", name, attrs={"href": f"#{part}"})) for part, name in _PARTS.items()]
     facts = [
-        f"{count(scores.questions)} questions",
-        f"{count(scores.panoramas)} held-out panoramas",
+        counted(scores.questions, "question"),
+        counted(scores.panoramas, "held-out panorama"),
         scores.created.replace("T", " "),
     ]
     return tag(

@@ -8,6 +8,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from PIL import Image
 
@@ -16,7 +17,7 @@ from panollava.data.manifest import PanoramaSamples, Sample, group_by_image
 from panollava.errors import DataError
 from panollava.evaluation.report_html import Html, absent, join, section, table, tag
 from panollava.evaluation.report_run import Run
-from panollava.evaluation.report_text import count
+from panollava.evaluation.report_text import counted
 from panollava.geometry.sphere import sector
 from panollava.metrics.accuracy import exact_match
 
@@ -46,7 +47,7 @@ def samples(run: Run) -> Html:
     kinds = set(run.scores.model.by_kind)
     cards = [_card(panorama, kinds, run.blind_answers) for panorama in chosen]
     text = (
-        f"{len(chosen)} of {count(len(panoramas))} panoramas, taken at even steps from the test, whatever "
+        f"{len(chosen)} of {counted(len(panoramas), 'panorama')}, taken at even steps from the test, whatever "
         "their results. The ruler shows the direction of each column as seen from the centre."
     )
     return section("samples", title, tag("p", text), *cards)
@@ -101,7 +102,7 @@ def _card(panorama: PanoramaSamples, kinds: set[str], blind: Mapping[str, str] |
 def _picture(panorama: PanoramaSamples) -> Html:
     """Return the panorama above its ruler, or the reason why it cannot be shown."""
     try:
-        pixels = open_panorama(panorama.image, assume_full=True)
+        pixels = open_panorama(_file(panorama), assume_full=True)
     except DataError as error:
         return absent(f"The picture cannot be shown: {error}")
     image = Image.fromarray(pixels)
@@ -117,6 +118,12 @@ def _picture(panorama: PanoramaSamples) -> Html:
         "loading": "lazy",
     }
     return tag("figure", tag("img", attrs=attrs), _ruler(), attrs={"class": "erp"})
+
+
+def _file(panorama: PanoramaSamples) -> Path:
+    """Return the picture's file: below the run's folder or, as paths in configurations, the current one."""
+    below_current = Path(panorama.samples[0].image_id)
+    return below_current if not panorama.image.exists() and below_current.exists() else panorama.image
 
 
 def _ruler() -> Html:

@@ -8,6 +8,7 @@ from panollava.evaluation.report_scores import CaptionScore, DirectionScore, Mod
 from panollava.evaluation.report_text import (
     NOT_MEASURED,
     count,
+    counted,
     difference,
     duration,
     interval,
@@ -34,7 +35,12 @@ def headline(scores: RunScores) -> Html:
         _figure("Chance", percent(model.chance), _chance_note(model), "chance"),
         _figure("Model over blind", points(gain), "percentage points", "plain"),
         _directions_figure(model),
-        _figure("Time", duration(sum(scores.seconds.values())), _minutes_note(scores), "plain"),
+        _figure(
+            "Time",
+            duration(sum(scores.seconds.values())) if scores.seconds else NOT_MEASURED,
+            _minutes_note(scores),
+            "plain",
+        ),
     ]
     content = [
         tag("p", *_sentence(scores), attrs={"class": "lead"}),
@@ -53,7 +59,7 @@ def _sentence(scores: RunScores) -> list[str]:
     scored = "questions" if model.answered == scores.questions else "questions with a short answer"
     start = (
         f"The model answers {percent(model.accuracy)} of {count(model.answered)} {scored} about "
-        f"{count(scores.panoramas)} held-out panoramas correctly."
+        f"{counted(scores.panoramas, 'held-out panorama')} correctly."
     )
     if blind is None or blind.accuracy is None:
         return [start]
@@ -101,7 +107,7 @@ def _directions_figure(model: ModelScores) -> Html:
 
 
 def _minutes_note(scores: RunScores) -> str:
-    return ", ".join(f"{name} {duration(value)}" for name, value in scores.seconds.items()) or "not logged"
+    return f"in {len(scores.seconds)} phases, listed under Run" if scores.seconds else "not logged"
 
 
 def kinds(scores: RunScores, picture: Html) -> Html:
@@ -164,7 +170,7 @@ def captions(scores: RunScores) -> Html:
     numbers = table(headers, rows, caption="Text metrics", numeric=(1, 2) if blind else (1,), stacks=True)
     notes = [f"Empty answers: {count(model.empty_predictions)}; each is scored, as wrong."]
     if model.caption_items is not None:
-        notes.insert(0, f"Over {count(model.caption_items)} texts.")
+        notes.insert(0, f"Over {counted(model.caption_items, 'text')}.")
     if model.perplexity is not None:
         per_text = six_decimals(model.perplexity_per_text)
         notes.append(f"Perplexity of the references: {six_decimals(model.perplexity)} (mean of texts {per_text}).")
@@ -174,7 +180,7 @@ def captions(scores: RunScores) -> Html:
         title,
         numbers,
         tag("p", legend, attrs={"class": "note"}),
-        *(tag("p", note) for note in notes),
+        tag("p", " ".join(notes)),
     )
 
 

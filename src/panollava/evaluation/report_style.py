@@ -102,7 +102,7 @@ pre{margin:.6rem 0 0;padding:1rem;overflow:auto;max-height:32rem;background:var(
   font-size:.82rem;line-height:1.5;tab-size:2}
 footer{color:var(--muted);font-size:.86rem;padding-bottom:2.4rem}
 
-@media (max-width:46rem){
+@media screen and (max-width:46rem){
   header,main,footer{padding-left:.8rem;padding-right:.8rem}
   section{padding:1.1rem .95rem}
   .figures{grid-template-columns:repeat(2,1fr);gap:1rem}

@@ -59,6 +59,16 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def counted(value: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    Example:
+        >>> counted(1, "panorama"), counted(1200, "panorama")
+        ('1 panorama', '1,200 panoramas')
+    """
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
 def parameters(value: int) -> str:
     """Return a number of parameters, to three digits.
 

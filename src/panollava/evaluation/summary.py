@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from panollava.evaluation.report_scores import CaptionScore, ModelScores, parse_scores
-from panollava.evaluation.report_text import count, difference, percent, points, six_decimals
+from panollava.evaluation.report_text import count, counted, difference, percent, points, six_decimals
 from panollava.metrics.suite import METRICS
 
 
@@ -24,7 +24,7 @@ def score_table(metrics: Mapping[str, Any]) -> Table:
     scores = parse_scores(metrics)
     model, blind = scores.model, scores.blind
     table = Table(
-        title=f"Accuracy on {count(scores.panoramas)} held-out panoramas",
+        title=f"Accuracy on {counted(scores.panoramas, 'held-out panorama')}",
         box=box.SIMPLE_HEAD,
         title_justify="left",
     )

@@ -221,6 +221,17 @@ def test_panoramas_are_scaled_down(run_dir: Path):
     assert [(image["width"], image["height"]) for image in pictures] == [("900", "450"), ("16", "8")]
 
 
+def test_a_picture_may_lie_below_the_current_folder(
+    run_dir: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+):
+    current = tmp_path_factory.mktemp("current")
+    for name in ("a.png", "b.png"):
+        (run_dir / name).rename(current / name)
+    assert "cannot be shown" in read(write_report(run_dir)).text
+    monkeypatch.chdir(current)
+    assert "cannot be shown" not in read(write_report(run_dir)).text
+
+
 @pytest.mark.parametrize(
     ("absent", "said"),
     [
