@@ -100,7 +100,7 @@ def branch_mask(segments: Int[Tensor, "b t"]) -> Bool[Tensor, "b 1 t t"]:
     length = segments.shape[1]
     here, there = segments[:, :, None], segments[:, None, :]
     causal = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
-    open_ = causal & ((there == 0) | (there == here)) & (there != PAD_SEGMENT)
+    open_ = causal & ((there == 0) | (there == here)) & (there != PAD_SEGMENT) & (here != PAD_SEGMENT)
     return (open_ | torch.eye(length, dtype=torch.bool, device=segments.device))[:, None]
 
 

@@ -146,13 +146,14 @@ def add_lora(
     language: LanguageModel,
     *,
     r: int,
-    alpha: int,
+    alpha: float,
     dropout: float,
     target_modules: str | Sequence[str] = "auto",
 ) -> int:
     """Put LoRA matrices beside the LM's linear layers, in place; return the number of adapter parameters.
 
-    ``auto`` adapts every linear layer of the decoder except the output head (PEFT's ``all-linear``).
+    ``auto`` adapts every linear layer of the decoder except the output head (PEFT's ``all-linear``). The matrices are
+    float32, whatever the type of the frozen weights.
 
     Raises:
         ModelError: If no module matches, or the LM has an adapter already.
@@ -161,8 +162,8 @@ def add_lora(
 
     if any(LORA_MARK in name for name, _ in language.named_parameters()):
         raise ModelError("the language model has a LoRA adapter already; build it anew to change rank or targets")
-    targets = "all-linear" if target_modules == "auto" else list(target_modules)
-    if targets == "all-linear":
+    targets = [target_modules] if isinstance(target_modules, str) else list(target_modules)
+    if targets == ["auto"]:
         head = language.model.get_output_embeddings()
         targets = sorted(
             {
@@ -176,4 +177,7 @@ def add_lora(
         inject_adapter_in_model(config, language.model)
     except ValueError as error:
         raise ModelError(f"LoRA found no module named {targets} in the language model: {error}") from error
-    return sum(p.numel() for name, p in language.named_parameters() if LORA_MARK in name)
+    adapter = [p for name, p in language.named_parameters() if LORA_MARK in name]
+    for parameter in adapter:  # PEFT gives it the base's type, but steps of 1e-4 vanish in half precision
+        parameter.data = parameter.data.float()
+    return sum(parameter.numel() for parameter in adapter)
