@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float32, Int16, UInt8
+from jaxtyping import Bool, Float32, Int, Int16, UInt8
 
 from panollava.data.synthetic.scene import Place, Scene, SceneObject
 from panollava.data.synthetic.solids import Rays, intersect
@@ -129,22 +129,31 @@ def _surroundings(scene: Scene, rays: Rays) -> tuple[Rays, Float32[np.ndarray, "
         to_floor = np.where(down > 1e-4, CAMERA_HEIGHT_M / np.maximum(down, 1e-4), _FAR_M).astype(np.float32)
     if place.kind == "room":
         depth, wall_axis = _room_depth(place, rays, to_floor)
-        floor, wall = depth >= to_floor, (depth < to_floor) & (wall_axis >= 0)
+        floor, wall = _places(depth >= to_floor), _places((depth < to_floor) & (wall_axis >= 0))
         colour[:] = _CEILING
         shade = np.where(wall_axis[wall] == 0, 0.92, 1.0)[:, None] * (0.95 + 0.08 * down[wall, None])
         colour[wall] = np.asarray(ROOM_WALLS[place.upper], np.float32) * shade
     else:
-        depth, floor = to_floor.copy(), down > 1e-4
-        depth[~floor] = np.inf
+        depth, floor, sky = to_floor.copy(), _places(down > 1e-4), _places(down <= 1e-4)
+        depth[sky] = np.inf
         zenith, horizon = (np.asarray(c, np.float32) for c in SKIES[place.upper])
-        height = np.clip(-down[~floor], 0.0, 1.0)[:, None] ** 0.6
-        colour[~floor] = zenith * height + horizon * (1.0 - height)
+        height = np.clip(-down[sky], 0.0, 1.0)[:, None] ** 0.6
+        colour[sky] = zenith * height + horizon * (1.0 - height)
     points = rays[floor] * depth[floor, None]
-    colour[floor] = _floor_colour(place, points) * _contact_shadows(scene, points)[:, None]
+    ground = _floor_colour(place, points) * _contact_shadows(scene, points)[:, None]
     if place.kind == "outdoor":  # haze toward the horizon
         haze = np.clip(depth[floor] / 60.0, 0.0, 0.85)[:, None]
-        colour[floor] = colour[floor] * (1.0 - haze) + horizon * haze
+        ground = ground * (1.0 - haze) + horizon * haze
+    colour[floor] = ground
     return colour, depth
+
+
+def _places(mask: Bool[np.ndarray, " n"]) -> slice | Int[np.ndarray, " m"]:
+    """Return where a mask is true, as a slice if that is one run: rays in rows cost no copy then."""
+    where = np.flatnonzero(mask)
+    if len(where) and where[-1] - where[0] + 1 == len(where):
+        return slice(int(where[0]), int(where[-1]) + 1)
+    return where
 
 
 def _room_depth(
@@ -206,7 +215,10 @@ def _draw_object(
     """Trace one object through its bounding cone and write what it hides, in place."""
     axis = ray_from_angles(math.radians(item.yaw_deg), math.radians(item.pitch_deg)).astype(np.float32)
     cone = math.cos(math.radians(item.angular_radius_deg + 0.01))
-    inside = np.flatnonzero(rays @ axis >= cone)
+    chord = 2.0 * math.sin(math.radians(item.angular_radius_deg + 0.01) / 2.0)
+    slab = _places(np.abs(rays[:, 1] - axis[1]) <= chord)  # of an ERP: a few rows
+    near = rays[slab] @ axis >= cone
+    inside = np.flatnonzero(near) + slab.start if isinstance(slab, slice) else slab[near]
     turn = _turn_y(item.heading_deg)
     origin = (-axis * item.distance_m) @ turn
     directions = rays[inside] @ turn
