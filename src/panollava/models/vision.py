@@ -15,6 +15,18 @@ _HALF = (0.5, 0.5, 0.5)
 _CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+DECLARED = (
+    "siglip",
+    "siglip_vision_model",
+    "clip",
+    "clip_vision_model",
+    "dinov2",
+    "dinov2_with_registers",
+    "vit",
+    "ijepa",
+)
+"""Architectures whose contract is known, by ``model_type``."""
+
 
 @dataclass(frozen=True, slots=True)
 class EncoderContract:
@@ -119,6 +131,11 @@ def contract_of(config: Any) -> EncoderContract:
     Raises:
         ModelError: If the architecture has not been declared.
     """
+    if config.model_type not in DECLARED:  # first: an undeclared architecture may have neither size
+        raise ModelError(
+            f"the token layout of encoder architecture '{config.model_type}' is not declared. "
+            f"Declared: {', '.join(DECLARED)}; add it to contract_of in models/vision.py"
+        )
     image_px = config.image_size if isinstance(config.image_size, int) else config.image_size[0]
     shared = {"patch_px": int(config.patch_size), "image_px": int(image_px)}
     if config.model_type in ("siglip_vision_model", "siglip"):
@@ -130,13 +147,8 @@ def contract_of(config: Any) -> EncoderContract:
         return EncoderContract(
             **shared, prefix_tokens=1 + registers, mean=_IMAGENET_MEAN, std=_IMAGENET_STD, interpolate_flag=False
         )
-    if config.model_type in ("vit", "ijepa"):
-        prefix = 1 if config.model_type == "vit" else 0
-        return EncoderContract(**shared, prefix_tokens=prefix, mean=_HALF, std=_HALF, interpolate_flag=True)
-    raise ModelError(
-        f"the token layout of encoder architecture '{config.model_type}' is not declared. "
-        "Declared: siglip, clip, dinov2, dinov2_with_registers, vit, ijepa; add it to contract_of in models/vision.py"
-    )
+    prefix = 1 if config.model_type == "vit" else 0
+    return EncoderContract(**shared, prefix_tokens=prefix, mean=_HALF, std=_HALF, interpolate_flag=True)
 
 
 def load_vision(
