@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run every combination, or list them."""
     from panollava.ablation.run import run_ablation
+    from panollava.workflow.runner import run_experiment
 
-    run_ablation(args.config, dry_run=args.dry_run)
+    run_ablation(args.config, run_arm=run_experiment, dry_run=args.dry_run)
     return 0

@@ -24,7 +24,7 @@ from panollava.data.pack import PackedText, pack, placeholder_mask
 from panollava.data.synthetic.questions import QuestionSampler
 from panollava.data.synthetic.scene import Scene
 from panollava.embedded.corpus import PRETRAIN_SEED, conversation, glimpses, training_scenes
-from panollava.models.language import LanguageModel
+from panollava.models.language import LanguageModel, tokenizer_source
 from panollava.text.chat import ChatFormat, chat_format
 
 logger = logging.getLogger(__name__)
@@ -77,11 +77,11 @@ def start_associative(model: Any, *, sharpness: float = 1.3, gain: float = 0.02)
 
 
 def pretrain_language(folder: Path, *, steps: int, lr: float = 2e-3, save_every: int = 250) -> float:
-    """Train on fresh scenes for ``steps`` batches, save to ``folder`` (which holds the tokenizer); return the loss."""
+    """Train on fresh scenes for ``steps`` batches, save to ``folder`` (which holds ``tokenizer``); return the loss."""
     from transformers import AutoTokenizer
 
     torch.manual_seed(PRETRAIN_SEED)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_source(folder))
     chat = chat_format(tokenizer)
     model = new_language_model(len(tokenizer), pad_id=tokenizer.pad_token_id, eos_id=tokenizer.eos_token_id)
     language = LanguageModel(model)

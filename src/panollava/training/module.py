@@ -48,7 +48,7 @@ class StageModule(LightningModule):
         self.train_losses.append(value)
         shown = {"train/loss": value, **{f"train/{k}": v for k, v in result.logs.items()}}
         self.log_dict(shown, on_step=True, on_epoch=False, batch_size=1)
-        self.log("lr", self.optimizers().param_groups[0]["lr"], on_step=True, batch_size=1)  # type: ignore[union-attr]
+        self.log("lr", self.optimizers().param_groups[0]["lr"], on_step=True, batch_size=1)
         return result.loss
 
     def validation_step(self, batch: Any, index: int) -> None:  # noqa: ARG002
@@ -73,7 +73,7 @@ class StageModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """Return AdamW with one rate per component and a schedule that counts optimiser steps."""
         optimizer = build_optimizer(
-            self.model, lr=self.stage.lr, weight_decay=self.stage.weight_decay, extra=self.overlap
+            self.model, lr=dict(self.stage.lr), weight_decay=self.stage.weight_decay, extra=self.overlap
         )
         warmup = int(self.stage.warmup_fraction * self.total_steps)
         schedule = torch.optim.lr_scheduler.LambdaLR(

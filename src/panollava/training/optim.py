@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -9,7 +10,7 @@ from panollava.models.vlm import PanoramaVLM
 
 
 def build_optimizer(
-    model: PanoramaVLM, *, lr: Mapping[str, float], weight_decay: float, extra: torch.nn.Module | None = None
+    model: PanoramaVLM, *, lr: Mapping[Any, float], weight_decay: float, extra: torch.nn.Module | None = None
 ) -> torch.optim.AdamW:
     """Return AdamW over the trainable parameters; biases, norms and gains are not decayed.
 

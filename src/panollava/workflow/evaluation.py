@@ -3,7 +3,10 @@
 import datetime
 import json
 import logging
+import os
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +60,7 @@ class EvaluationRunner:
             CheckpointError: If there is no checkpoint, or the choice is not unique.
             DataError: If the test set is unusable or empty.
         """
+        started = time.monotonic()
         run_dir = self._run_dir(checkpoint_dir)
         folder = resolve_checkpoint(checkpoint_dir if checkpoint_dir is not None else run_dir)
         session = Session.load(folder)
@@ -73,6 +77,7 @@ class EvaluationRunner:
         if blind_dir is not None:
             twin = Session.load(resolve_checkpoint(blind_dir))
             blind = evaluate(twin, samples, cfg, out=out / "blind_predictions.csv", title="answering blind")
+        facts = dict(facts or {})
         metrics = {
             "format": 1,
             "experiment": cfg.experiment.name,
@@ -82,9 +87,9 @@ class EvaluationRunner:
             "model": scores,
             "blind": blind,
             "tokens_per_panorama": session.model.token_count,
-            "seconds": {},
             "peak_memory_mb": None,
-            **(facts or {}),
+            **facts,
+            "seconds": {**facts.get("seconds", {}), "evaluation": time.monotonic() - started},
         }
         (out / "metrics.json").write_text(json.dumps(metrics, indent=1), encoding="utf-8")
         return metrics
@@ -113,5 +118,8 @@ def evaluate(
         task = bar.add_task(title, total=len(samples), note="questions")
         advance: Callable[[int, int], None] = lambda done, _: bar.update(task, completed=done)  # noqa: E731
         answers = answer(session.model, samples, cfg, store=store, progress=advance)
-    write_predictions_csv(out, answers.samples)
+    here = out.resolve().parent
+    write_predictions_csv(
+        out, [replace(s, image=Path(os.path.relpath(s.image.resolve(), here))) for s in answers.samples]
+    )
     return score(answers, metrics=cfg.evaluation.metrics)

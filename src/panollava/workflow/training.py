@@ -9,6 +9,7 @@ from pathlib import Path
 from panollava.checkpoints.format import load_checkpoint
 from panollava.config import dump_config
 from panollava.config.schema import PanollavaConfig, StageConfig
+from panollava.data.manifest import PanoramaSamples
 from panollava.data.sources import ensure_synthetic, training_panoramas
 from panollava.errors import ConfigError, unknown_name
 from panollava.models.build import build_model
@@ -87,7 +88,7 @@ class ThreeStageTrainer:
             shutil.rmtree(self.run_dir / "logs" / row.name, ignore_errors=True)
         (self.run_dir / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
 
-    def _validation(self, row: StageConfig) -> list:
+    def _validation(self, row: StageConfig) -> list[PanoramaSamples]:
         """Return the validation panoramas, with the question kinds that the stage trains on."""
         entries = list(self.config.data.val)
         kinds = {entry.kinds for entry in row.data or self.config.data.train}
