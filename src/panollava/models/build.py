@@ -80,27 +80,7 @@ def attach_adapter(model: PanoramaVLM, cfg: PanollavaConfig) -> int:
 
 def layout_of(views: ViewsConfig, vision: VisionEncoder) -> ViewLayout:
     """Return the view layout; sizes that the configuration leaves open follow from the encoder's image size."""
-    side = views.size_px or vision.contract.image_px
-    whole = (views.global_size_px or (side, 2 * side)) if views.global_view else None
-    if views.kind == "e2p":
-        return build_layout(
-            "e2p",
-            hfov_deg=views.hfov_deg,
-            overlap=views.overlap,
-            pitch_deg=views.pitch_deg,
-            size_px=side,
-            global_size_px=whole,
-        )
-    if views.kind == "cubemap":
-        return build_layout("cubemap", size_px=side, global_size_px=whole)
-    if views.kind == "sliding":
-        vfov = {} if views.vfov_deg is None else {"vfov_deg": views.vfov_deg}
-        return build_layout(
-            "sliding", hfov_deg=views.hfov_deg, overlap=views.overlap, size_px=side, global_size_px=whole, **vfov
-        )
-    if views.kind == "anyres":
-        return build_layout("anyres", grid=views.anyres_grid, tile_px=side, global_size_px=whole)
-    return build_layout("resize", size_px=views.global_size_px or (side, 2 * side))
+    return build_layout(views.kind, **views.layout_options(encoder_size_px=vision.contract.image_px))
 
 
 def model_source(name: str, *, role: Any) -> str:

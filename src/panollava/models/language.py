@@ -102,7 +102,7 @@ def load_language(
     Raises:
         ModelError: If it cannot be loaded, or is not a causal LM.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
     try:
         config = AutoConfig.from_pretrained(path, revision=revision)
@@ -116,6 +116,8 @@ def load_language(
             f"the language model '{path}' cannot be loaded: {error}. "
             "Give language.model a folder with config.json and safetensors, a hub id, or a preset name."
         ) from error
+    # A repetition penalty or a sampling rule that ships with the model would change answers behind the configuration.
+    model.generation_config = GenerationConfig()
     return LanguageModel(model), tokenizer
 
 
