@@ -137,7 +137,8 @@ def caption_query(scene: Scene, query: str) -> str:
     if query not in QUERIES:
         raise ValueError(unknown_name("query", query, QUERIES))
     named = [o for o in scene.objects if query in (plural(o.shape), o.colour)]
-    head = f"{NUMBERS[len(named)]} {query}" + ("" if query.endswith("s") else " objects")
+    things = query if query.endswith("s") else f"{query} objects"
+    head = f"{NUMBERS[len(named)]} {things if len(named) != 1 else things.removesuffix('s')}"
     if not named:
         return f"there are {head}."
     told = ", ".join(f"{with_article(phrase(o))} {direction_phrase(o)}" for o in named)

@@ -24,7 +24,10 @@ GUARD8_DEG, GUARD4_DEG = 6.0, 10.0
 MIN_DISTANCE_RATIO = 1.25
 MIN_ELEVATION_DEG = 10.0
 RELATIVE_RANGE_DEG = (15.0, 165.0)
-MAX_COUNT = 5
+MAX_COUNT = 3  # higher counts are too rare to be asked as often as the others
+NOTHING_SHARE = 1 / (1 + len(COLOURS) * len(SHAPES))
+"""Largest share of "nothing" among the answers to what lies in a direction: that of any other answer."""
+
 TURNS = {
     "front": "stay",
     "front right": "right 45 degrees",
@@ -193,7 +196,7 @@ def chance_levels() -> dict[str, float]:
         "size": 1 / len(SIZES),
         "direction4": 1 / len(SECTORS4),
         "direction8": 1 / len(SECTORS8),
-        "view": 1 / (1 + len(COLOURS) * len(SHAPES)),
+        "view": NOTHING_SHARE,
         "relative": 1 / 2,
         "turn": 1 / len(SECTORS8),
         "distance": 1 / 2,
@@ -215,16 +218,22 @@ class QuestionSampler:
         """Return at most ``count`` distinct questions about the scene, kinds taken in turn."""
         rng = np.random.Generator(np.random.Philox(key=[self._seed + 1, scene.index]))
         pools = {kind: list(make(scene, rng)) for kind, make in QUESTION_KINDS.items()}
-        order = [kind for kind in rng.permutation(list(pools)) if pools[kind]]
+        order = [str(kind) for kind in rng.permutation(list(pools))]
         drawn: list[Question] = []
         while order and len(drawn) < count:
             for kind in list(order):
-                if len(drawn) == count:
-                    break
-                drawn.append(self._take(str(kind), pools[kind], rng))
+                pools[kind] = [c for c in pools[kind] if not self._is_worn(c)]
                 if not pools[kind]:
                     order.remove(kind)
+                elif len(drawn) < count:
+                    drawn.append(self._take(kind, pools[kind], rng))
         return drawn
+
+    def _is_worn(self, candidate: tuple[str, str, str]) -> bool:
+        """Whether "nothing" has been the answer to this wording as often as an answer may be."""
+        template, _, answer = candidate
+        given = self._given.get(template)
+        return answer == "nothing" and given is not None and given[answer] > 1 + NOTHING_SHARE * given.total()
 
     def _take(self, kind: str, pool: list[tuple[str, str, str]], rng: np.random.Generator) -> Question:
         """Remove from the pool, and return, a candidate whose answer is the rarest so far."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from panollava.errors import DataError
 
-RECIPE_VERSION = 1  # one more whenever the same numbers would make other scenes, pictures or words
+RECIPE_VERSION = 2  # one more whenever the same numbers would make other scenes, pictures or words
 RECIPE_FILE = "recipe.json"
 PARTIAL_FILE = "recipe.partial.json"
 

@@ -125,7 +125,7 @@ def test_every_answer_is_right(records, questions):
 def test_every_kind_is_asked_and_has_a_chance_level(questions):
     kinds = Counter(question.kind for drawn in questions for question in drawn)
     assert set(kinds) == set(QUESTION_KINDS) == set(chance_levels())
-    assert min(kinds.values()) > 0.8 * max(kinds.values())
+    assert min(kinds.values()) > 0.6 * max(kinds.values())  # view runs out where "nothing" is worn
 
 
 def test_no_question_is_asked_twice_of_a_scene(questions):
