@@ -158,12 +158,12 @@ class Zoo:
             "eos_token_id": tokenizer.eos_token_id,
             "pad_token_id": tokenizer.eos_token_id,
         }
-        caps = {"final_logit_softcapping": 3.0, "attn_logit_softcapping": 2.0, "query_pre_attn_scalar": 32}
+        caps = {"final_logit_softcapping": 3.0, "attn_logit_softcapping": 8.0, "query_pre_attn_scalar": 32}
         untied = {"tie_word_embeddings": False}  # tied, a random Gemma repeats the last word it read
         make: dict[str, Callable[[], Any]] = {
             "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**size, tie_word_embeddings=True)),
             "llama": lambda: LlamaForCausalLM(LlamaConfig(**size, **untied)),
-            "gemma2": lambda: Gemma2ForCausalLM(Gemma2Config(**size, **caps, **untied)),
+            "gemma2": lambda: Gemma2ForCausalLM(Gemma2Config(**{**size, "initializer_range": 0.5}, **caps, **untied)),
         }
         torch.manual_seed(12)
         folder = self.root / family
