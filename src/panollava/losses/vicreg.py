@@ -19,6 +19,9 @@ class VicRegTerms:
 def vicreg(a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], *, target_std: float = 1.0) -> VicRegTerms:
     """Return the VICReg terms of ``n`` corresponding pairs of features (equations 1 to 5 of the paper).
 
+    Unlike the paper, invariance is a mean over the width too, as in the authors' code, and variance and covariance
+    are means over the two branches, not sums.
+
     Raises:
         ValueError: If there are fewer than two pairs: a variance needs two.
     """
