@@ -1,4 +1,7 @@
-"""Write the table of keys in docs/configuration.md from the schema: python docs/make_fields.py"""
+"""Write the table of keys in docs/configuration.md from the schema.
+
+    python docs/make_fields.py
+"""
 
 import json
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""Make the picture of the README with the library itself: python docs/make_images.py
+"""Make the picture of the README with the library itself.
+
+    python docs/make_images.py
 
 It shows one training scene of SurroundQA as the default experiment sees it: a ring of eight views and the whole
 panorama. The questions printed beside it are exact, because they come from the scene and not from the pixels.
