@@ -8,6 +8,9 @@ import torch
 
 from panollava.models.vlm import PanoramaVLM
 
+EXPANDER_LR = 1e-3
+"""Rate of the overlap objective's expander: new weights, whatever the rate of the pretrained ones."""
+
 
 def build_optimizer(
     model: PanoramaVLM, *, lr: Mapping[Any, float], weight_decay: float, extra: torch.nn.Module | None = None
@@ -18,7 +21,7 @@ def build_optimizer(
         model: The model, frozen as the stage wants it.
         lr: Peak learning rate per component.
         weight_decay: Decoupled weight decay.
-        extra: A module that trains beside the model (an expander), at the highest of the rates.
+        extra: A module that trains beside the model and is discarded (an expander), at ``EXPANDER_LR``.
     """
     groups: dict[tuple[str, bool], list[torch.nn.Parameter]] = {}
     for component, _, parameter in model.component_parameters():
@@ -26,7 +29,7 @@ def build_optimizer(
             groups.setdefault((component, parameter.ndim >= 2), []).append(parameter)
     for parameter in extra.parameters() if extra is not None else ():
         groups.setdefault(("expander", parameter.ndim >= 2), []).append(parameter)
-    rates = {**lr, "expander": max(lr.values())}
+    rates = {**lr, "expander": EXPANDER_LR}
     return torch.optim.AdamW(
         [
             {

@@ -6,17 +6,15 @@ Workers import NumPy, OpenCV and Pillow, never torch, and use one thread each.
 
 import hashlib
 import io
-import multiprocessing
+import json
 import os
 import secrets
 import signal
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +22,14 @@ import numpy as np
 from PIL import Image
 
 from panollava.data.synthetic.raycast import render_erp, render_twice
-from panollava.data.synthetic.scene import Scene
+from panollava.data.synthetic.scene import Scene, sample_scene
 from panollava.data.synthetic.truth import scene_record
 from panollava.errors import DataError
 
 JPEG_QUALITY = 92
 SUPERSAMPLE = 2
-_CHUNK = 8  # scenes per message between processes
-_AHEAD = 3  # chunks waiting per process
+_AHEAD = 16  # scenes given to a worker before its first answer is read
+_DIED = "a process that renders panoramas died: memory or the disk ran out; its own message is above. Use workers=1."
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 
 
@@ -68,37 +66,57 @@ def write_pictures(
         for scene in scenes:
             yield scene, _write_picture(scene, folder, width, ground_truth)
         return
-    try:
-        with _one_thread_each():
-            yield from _in_processes(scenes, folder, width, ground_truth, workers)
-    except BrokenProcessPool as error:
-        raise DataError(
-            "a process that renders panoramas died: memory ran out, or the program that started it has no "
-            "`if __name__ == '__main__':`. Use workers=1."
-        ) from error
+    yield from _in_processes(scenes, folder, width, ground_truth, workers)
 
 
 def _in_processes(
     scenes: Iterable[Scene], folder: Path, width: int, ground_truth: bool, workers: int
 ) -> Iterator[tuple[Scene, Picture]]:
-    waiting: deque[tuple[list[Scene], Future[list[Picture]]]] = deque()
-    source = iter(scenes)
-    chunks = iter(lambda: list(islice(source, _CHUNK)), [])
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_ignore_interrupt)
+    """Deal the scenes out to worker programs in turn, and collect the answers in the same turn.
+
+    The workers are programs of their own (``python -m``), not forks or re-imports of this one, so it does not matter
+    what the caller's main module is: a script without a guard, a notebook, or standard input.
+    """
+    command = [sys.executable, "-m", __name__, str(folder), str(width), str(int(ground_truth))]
+    env = {**os.environ, **dict.fromkeys(_ONE_THREAD, "1")}
+    pipe = subprocess.PIPE
+    crew = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=env) for _ in range(workers)]
+    waiting: deque[tuple[Scene, subprocess.Popen[str]]] = deque()
     try:
-        for chunk in chunks:
-            waiting.append((chunk, pool.submit(_write_chunk, chunk, folder, width, ground_truth)))
+        for number, scene in enumerate(scenes):
+            worker = crew[number % workers]
+            assert worker.stdin is not None
+            worker.stdin.write(f"{scene.seed} {scene.index}\n")
+            worker.stdin.flush()
+            waiting.append((scene, worker))
             if len(waiting) >= workers * _AHEAD:
-                done, future = waiting.popleft()
-                yield from zip(done, future.result(), strict=True)
-        for done, future in waiting:
-            yield from zip(done, future.result(), strict=True)
+                yield _collect(*waiting.popleft())
+        while waiting:
+            yield _collect(*waiting.popleft())
+    except BrokenPipeError as error:
+        raise DataError(_DIED) from error
     finally:
-        pool.shutdown(cancel_futures=True)
+        for worker in crew:
+            worker.kill() if waiting else worker.stdin and worker.stdin.close()
+            worker.wait()
 
 
-def _write_chunk(scenes: list[Scene], folder: Path, width: int, ground_truth: bool) -> list[Picture]:
-    return [_write_picture(scene, folder, width, ground_truth) for scene in scenes]
+def _collect(scene: Scene, worker: "subprocess.Popen[str]") -> tuple[Scene, Picture]:
+    assert worker.stdout is not None
+    line = worker.stdout.readline()
+    if not line:
+        raise DataError(_DIED)
+    return scene, Picture(**json.loads(line))
+
+
+def _serve(folder: Path, width: int, ground_truth: bool) -> None:
+    """Be a worker: read ``seed index`` lines, write the picture, answer with its record as a line of JSON."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which stops its workers
+    for line in sys.stdin:
+        seed, index = (int(word) for word in line.split())
+        picture = _write_picture(sample_scene(seed, index), folder, width, ground_truth)
+        sys.stdout.write(json.dumps(asdict(picture)) + "\n")
+        sys.stdout.flush()
 
 
 def _write_picture(scene: Scene, folder: Path, width: int, ground_truth: bool) -> Picture:
@@ -125,21 +143,5 @@ def replace_file(path: Path, content: bytes) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _ignore_interrupt() -> None:
-    """Leave Ctrl-C to the parent, which stops its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let processes that start now use one thread: libraries read these variables when they are imported."""
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]), int(sys.argv[2]), bool(int(sys.argv[3])))
