@@ -1,6 +1,6 @@
 """Write the table of keys in docs/configuration.md from the schema.
 
-    python docs/make_fields.py
+Run it so: ``python docs/make_fields.py``.
 """
 
 import json
