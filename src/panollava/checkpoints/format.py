@@ -9,8 +9,9 @@
       meta.json        stage, epoch, step, configuration, component list, hashes of the base models
       manifest.json    sha256 of every other file
 
-It is written aside and renamed, so a directory of that name is whole. Frozen base models are not copied: they are
-named in the configuration and their hashes are compared on loading.
+It is written aside and renamed, so a directory of that name is whole; the one it replaces is ``.last.old`` for the
+moment between two renames, and is found there if that moment was the last. Frozen base models are not copied: they
+are named in the configuration and their hashes are compared on loading.
 """
 
 import hashlib
@@ -106,13 +107,18 @@ def save_checkpoint(
     (aside / MANIFEST).write_text(json.dumps(sums, indent=1), encoding="utf-8")
     for file in aside.iterdir():
         _sync(file)
-    old = folder.with_name(f".{folder.name}.old")
+    old = replaced(folder)
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     aside.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
     return folder
+
+
+def replaced(folder: Path) -> Path:
+    """Return where a checkpoint stands while another takes its name."""
+    return folder.with_name(f".{folder.name}.old")
 
 
 def load_checkpoint(folder: Path) -> tuple[PanoramaVLM, CheckpointMeta]:
@@ -164,12 +170,19 @@ def read_meta(folder: Path) -> CheckpointMeta:
             if not file.is_file() or _sha256(file) != expected:
                 state = "is missing" if not file.is_file() else "has changed since it was written"
                 raise CheckpointError(f"{folder} is damaged: {name} {state}; use another checkpoint")
+        if META not in sums:
+            raise CheckpointError(f"{folder} is damaged: {MANIFEST} does not list {META}; use another checkpoint")
         raw = json.loads((folder / META).read_text(encoding="utf-8"))
+        if raw["format"] != FORMAT:
+            raise CheckpointError(f"{folder} has format {raw['format']}; this version reads format {FORMAT}")
         meta = CheckpointMeta(**{**raw, "components": tuple(raw["components"])})
     except (json.JSONDecodeError, TypeError, KeyError, AttributeError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{folder} is damaged: {error}; use another checkpoint") from error
-    if meta.format != FORMAT:
-        raise CheckpointError(f"{folder} has format {meta.format}; this version reads format {FORMAT}")
+    unlisted = [name for name in meta.components if f"{name}.safetensors" not in sums]
+    if unlisted:
+        raise CheckpointError(
+            f"{folder} is damaged: {MANIFEST} does not list {unlisted[0]}.safetensors; use another checkpoint"
+        )
     return meta
 
 

@@ -36,9 +36,10 @@ def vision(language):
 def test_the_layout_is_that_of_the_drawing(tokenizer_of):
     chat = chat_format(tokenizer_of("llama"))
     text = pack(chat, [TURNS[:2], TURNS[2:]], vision_tokens=SEES)
-    head, (first, second) = len(chat.prefix_ids(0)), [
-        (len(chat.question_ids(q)), len(chat.answer_ids(a))) for q, a in TURNS[:2]
-    ]
+    head, (first, second) = (
+        len(chat.prefix_ids(0)),
+        [(len(chat.question_ids(q)), len(chat.answer_ids(a))) for q, a in TURNS[:2]],
+    )
     prefix, one, two = head + SEES, sum(first), sum(second)
     row = text.segments[0].tolist()
     assert row[: prefix + one + two] == [0] * prefix + [1] * one + [2] * two

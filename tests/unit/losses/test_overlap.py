@@ -87,11 +87,12 @@ def test_gradients_reach_both_sides():
 
 
 def test_more_overlap_gives_more_pairs():
-    few, many = (len(index_of(ring(overlap=share)).source) / len(ring(overlap=share).ring_indices) for share in (0.2, 0.5))
+    rings = ring(overlap=0.2), ring(overlap=0.5)
+    few, many = (len(index_of(layout).source) / len(layout.ring_indices) for layout in rings)
     assert 0 < few < many
 
 
 @pytest.mark.parametrize("layout", [build_layout("cubemap", size_px=48), ring(hfov_deg=90, overlap=0.0)])
 def test_a_layout_without_overlap_is_refused(layout):
-    with pytest.raises(ValueError, match="no two views of layout .* overlap.*views.overlap > 0, or drop the stage"):
+    with pytest.raises(ValueError, match=r"no two views of layout .* overlap.*views.overlap > 0, or drop the stage"):
         index_of(layout)

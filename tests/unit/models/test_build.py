@@ -40,13 +40,9 @@ def test_sizes_follow_from_the_encoder(encoder):
 
 
 def test_the_same_configuration_gives_the_same_weights(tiny_model, snapshot):
-    one, two, other = (
-        snapshot(tiny_model(*words, adapter=True)) for words in ((), (), ("experiment.seed=4",))
-    )
+    one, two, other = (snapshot(tiny_model(*words, adapter=True)) for words in ((), (), ("experiment.seed=4",)))
     assert all(torch.equal(one[c][n], two[c][n]) for c in one for n in one[c])
-    assert not torch.equal(
-        one["projector"]["projector.mlp.0.weight"], other["projector"]["projector.mlp.0.weight"]
-    )
+    assert not torch.equal(one["projector"]["projector.mlp.0.weight"], other["projector"]["projector.mlp.0.weight"])
 
 
 def test_every_parameter_belongs_to_one_component(tiny_model):
@@ -70,9 +66,10 @@ def test_position_may_be_left_out(tiny_model):
 
 
 def test_an_adapter_that_is_switched_off_is_refused(tiny_config, tiny_model):
-    cfg = tiny_config("lora.enabled=false", 'stages.finetune={"name": "finetune", "trains": ["projector"], '
-                      '"objective": "language", "lr": {"projector": 1e-3}, "max_steps": 1, "epochs": null}')  # fmt: skip
-    with pytest.raises(ModelError, match="lora.enabled is false; set it to true"):
+    cfg = tiny_config(
+        "lora.enabled=false", "stages.finetune.trains=[projector]", "stages.finetune.lr={projector: 1e-3}"
+    )
+    with pytest.raises(ModelError, match=r"lora.enabled is false; set it to true"):
         attach_adapter(tiny_model(), cfg)
 
 

@@ -73,5 +73,5 @@ def test_perceiver_refuses_heads_that_do_not_divide():
 
 
 def test_an_unknown_name_offers_the_nearest():
-    with pytest.raises(ModelError, match="'percever'. Did you mean 'perceiver'"):
+    with pytest.raises(ModelError, match=r"'percever'. Did you mean 'perceiver'"):
         build("percever")

@@ -21,7 +21,8 @@ def load(zoo):
 
 
 def image(height=32, width=32, count=1):
-    return torch.randint(0, 256, (count, height, width, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    random = torch.Generator().manual_seed(1)
+    return torch.randint(0, 256, (count, height, width, 3), dtype=torch.uint8, generator=random)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -103,7 +104,8 @@ def test_the_models_own_processor_has_the_last_word_on_normalisation(load, tmp_p
 def test_only_the_vision_tower_of_a_dual_encoder_is_loaded(load, tmp_path):
     from transformers import CLIPConfig, CLIPModel
 
-    text = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "vocab_size": 8}
+    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    text = {**size, "vocab_size": 8}
     dual = CLIPModel(CLIPConfig(text_config=text, vision_config=load("clip").model.config.to_dict(), projection_dim=8))
     dual.save_pretrained(tmp_path)
     encoder = load_vision(tmp_path, dtype=torch.float32).eval()
@@ -130,10 +132,10 @@ def test_an_undeclared_architecture_is_refused(tmp_path):
     from transformers import ResNetConfig, ResNetModel
 
     ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1])).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="'resnet' is not declared. Declared: siglip, "):
+    with pytest.raises(ModelError, match=r"'resnet' is not declared. Declared: siglip, "):
         load_vision(tmp_path, dtype=torch.float32)
 
 
 def test_a_missing_encoder_is_named(tmp_path):
-    with pytest.raises(ModelError, match="nothing.*cannot be loaded.*Give vision.model a folder"):
+    with pytest.raises(ModelError, match=r"nothing.*cannot be loaded.*Give vision.model a folder"):
         load_vision(tmp_path / "nothing", dtype=torch.float32)

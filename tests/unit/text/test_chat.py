@@ -44,9 +44,9 @@ def test_the_prompt_is_what_the_template_itself_renders(tokenizer_of, family):
     ids = chat.prefix_ids(1) + chat.question_ids(QUERY)
     mine = "".join("@" if i == PLACEHOLDER_ID else tokenizer.decode([i]) for i in ids)
     assert mine == rendered(tokenizer, answer=None, vision="@")
-    assert mine + tokenizer.decode(chat.answer_ids(ANSWER)) == rendered(
-        tokenizer, answer=ANSWER, vision="@"
-    ).rstrip("\n")
+    assert mine + tokenizer.decode(chat.answer_ids(ANSWER)) == rendered(tokenizer, answer=ANSWER, vision="@").rstrip(
+        "\n"
+    )
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma2"])
@@ -100,12 +100,12 @@ TWO_FACED = "{% for m in messages %}{{ m['content'] }};{% endfor %}{% if add_gen
 
 @pytest.mark.parametrize("template", [SWAPPED, DEAF])
 def test_a_template_that_loses_or_reorders_the_words_is_refused(tokenizer_of, template):
-    with pytest.raises(ModelError, match="loses or reorders the words.*keeps user and assistant content in order"):
+    with pytest.raises(ModelError, match=r"loses or reorders the words.*keeps user and assistant content in order"):
         chat_format(tokenizer_of("plain", template=template))
 
 
 def test_a_template_whose_generation_prompt_differs_is_refused(tokenizer_of):
-    with pytest.raises(ModelError, match="answer: ' against .*would see different prompts"):
+    with pytest.raises(ModelError, match=r"answer: ' against .*would see different prompts"):
         chat_format(tokenizer_of("plain", template=TWO_FACED))
 
 

@@ -50,9 +50,7 @@ def test_a_short_last_batch_is_kept(count, size):
 
 
 def test_questions_are_drawn_anew_in_every_epoch_and_kept_in_order():
-    drawn = [
-        [s.query for s in choose_questions(panorama(10), limit=3, seed=4, epoch=e, index=0)] for e in range(40)
-    ]
+    drawn = [[s.query for s in choose_questions(panorama(10), limit=3, seed=4, epoch=e, index=0)] for e in range(40)]
     assert all(len(set(d)) == 3 and d == sorted(d) for d in drawn)
     assert set(Counter(q for d in drawn for q in d)) == {f"q{i}" for i in range(10)}
     assert drawn == [
@@ -80,8 +78,7 @@ def test_a_batch_holds_the_planned_panoramas_and_questions(tiny_model, panoramas
             wanted = [t for s in asked for t in model.chat.answer_ids(s.answer)]
             assert said[said != IGNORE_INDEX].tolist() == wanted
         assert all(
-            torch.equal(a, b)
-            for a, b in zip(batch.features, store.get([data[i].image for i in indices]), strict=True)
+            torch.equal(a, b) for a, b in zip(batch.features, store.get([data[i].image for i in indices]), strict=True)
         )
 
 

@@ -1,0 +1,241 @@
+"""Checkpoints: what is read back is, bit for bit, what was written; and what is not whole is not read."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from panollava.checkpoints.format import MANIFEST, META, component_state, load_checkpoint, read_meta, save_checkpoint
+from panollava.config import to_dict
+from panollava.errors import CheckpointError
+from panollava.models.build import build_model
+from panollava.models.vlm import PanoramaBatch
+
+PARTS = ("adapter", "position", "projector", "resampler", "vision")
+
+IN_A_NEW_PROCESS = """
+import sys
+import numpy as np, torch
+torch.set_num_threads(1)
+from pathlib import Path
+from panollava.checkpoints.format import load_checkpoint
+from panollava.data.features import load_views
+from panollava.models.vlm import PanoramaBatch
+model, _ = load_checkpoint(Path(sys.argv[1]))
+with torch.no_grad():
+    features = model.encode(tuple(group[None] for group in load_views(Path(sys.argv[2]), model.layout)))
+    logits, _ = model.supervised_logits(PanoramaBatch(features, model.pack([[("what is behind?", "the red ball")]])))
+np.save(sys.argv[3], logits.numpy())
+"""
+
+
+@pytest.fixture
+def copy(three_stages, tmp_path):
+    """Return a checkpoint that a test may damage."""
+    return Path(shutil.copytree(three_stages.checkpoint, tmp_path / "copy"))
+
+
+def resign(folder, **changes):
+    """Change meta.json and sign it again, as another writer would have written it."""
+    import hashlib
+
+    meta = {**json.loads((folder / META).read_text()), **changes}
+    (folder / META).write_text(json.dumps(meta))
+    sums = json.loads((folder / MANIFEST).read_text())
+    sums[META] = hashlib.sha256((folder / META).read_bytes()).hexdigest()
+    (folder / MANIFEST).write_text(json.dumps(sums))
+
+
+def save(model, folder, cfg, **changes):
+    facts = {"stage": "finetune", "epoch": 1, "step": 2, "trained": set(), **changes}
+    return save_checkpoint(model, folder, config=to_dict(cfg), **facts)
+
+
+@torch.no_grad()
+def test_a_new_process_computes_the_trained_models_logits_bit_for_bit(three_stages, panoramas, tmp_path):
+    from panollava.data.features import load_views
+
+    image = panoramas("test")[0].image if panoramas("test") else panoramas("train")[0].image
+    model = three_stages.model.eval()
+    features = model.encode(tuple(group[None] for group in load_views(image, model.layout)))
+    text = model.pack([[("what is behind?", "the red ball")]])
+    wanted = model.supervised_logits(PanoramaBatch(features, text))[0].numpy()
+    out = tmp_path / "logits.npy"
+    words = [sys.executable, "-c", IN_A_NEW_PROCESS, str(three_stages.checkpoint), str(image), str(out)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    got = np.load(out)
+    assert got.shape == wanted.shape and got.std() > 0.1
+    assert np.array_equal(got, wanted)
+
+
+def test_a_checkpoint_holds_what_was_trained_or_built_and_names_the_rest(three_stages):
+    meta = read_meta(three_stages.checkpoint)
+    assert meta.components == PARTS
+    assert set(meta.base) == {"language"}
+    assert (meta.stage, meta.epoch, meta.step, meta.blind) == ("finetune", 1, 2, False)
+    assert meta.val_loss == three_stages.outcomes[-1].val_loss
+    assert meta.config == to_dict(three_stages.cfg)
+    first = read_meta(Path(three_stages.outcomes[0].checkpoint))
+    assert "adapter" not in first.components
+
+
+def test_every_weight_comes_back(three_stages, snapshot):
+    model, _ = load_checkpoint(three_stages.checkpoint)
+    got, wanted = snapshot(model), three_stages.snapshots[-1]
+    assert {c: set(v) for c, v in got.items()} == {c: set(v) for c, v in wanted.items()}
+    assert all(torch.equal(got[c][n], wanted[c][n]) for c in wanted for n in wanted[c])
+    assert not model.training
+
+
+def test_a_blind_checkpoint_comes_back_blind(tiny_config, tmp_path):
+    cfg = tiny_config()
+    folder = save(build_model(cfg, blind=True, adapter=True), tmp_path / "last", cfg, trained={"adapter"})
+    model, meta = load_checkpoint(folder)
+    assert model.blind and meta.blind and meta.components == ("adapter",)
+
+
+@pytest.mark.parametrize("name", ["projector.safetensors", META])
+def test_a_changed_file_is_named(copy, name):
+    raw = bytearray((copy / name).read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (copy / name).write_bytes(raw)
+    with pytest.raises(CheckpointError, match=f"copy is damaged: {name} has changed since it was written"):
+        load_checkpoint(copy)
+
+
+@pytest.mark.parametrize("name", ["adapter.safetensors", META])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(CheckpointError, match=f"copy is damaged: {name} is missing"):
+        load_checkpoint(copy)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\x00"])
+def test_an_unreadable_manifest_is_damage(copy, text):
+    (copy / MANIFEST).write_text(text)
+    with pytest.raises(CheckpointError, match="copy is damaged"):
+        load_checkpoint(copy)
+
+
+def test_a_manifest_that_lists_nothing_vouches_for_nothing(copy):
+    (copy / MANIFEST).write_text("{}")
+    with pytest.raises(CheckpointError, match="copy is damaged"):
+        load_checkpoint(copy)
+
+
+def test_a_component_that_the_manifest_does_not_list_is_damage(copy):
+    sums = json.loads((copy / MANIFEST).read_text())
+    del sums["adapter.safetensors"]
+    (copy / MANIFEST).write_text(json.dumps(sums))
+    (copy / "adapter.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"copy is damaged.*adapter.safetensors"):
+        load_checkpoint(copy)
+
+
+def test_a_folder_without_manifest_is_no_checkpoint(tmp_path):
+    with pytest.raises(CheckpointError, match=r"is no checkpoint: it has no manifest.json"):
+        load_checkpoint(tmp_path)
+
+
+def test_another_format_is_named(copy):
+    resign(copy, format=99)
+    with pytest.raises(CheckpointError, match="copy has format 99; this version reads format 1"):
+        load_checkpoint(copy)
+
+
+def test_another_format_is_named_even_if_its_meta_has_other_keys(copy):
+    resign(copy, format=2, shards=3)
+    with pytest.raises(CheckpointError, match="copy has format 2; this version reads format 1"):
+        load_checkpoint(copy)
+
+
+def test_another_base_model_is_refused(copy, three_stages, zoo, tmp_path):
+    """The same folder name, other weights: an adapter on them would say anything."""
+    from transformers import Qwen2ForCausalLM
+
+    other = tmp_path / "other"
+    shutil.copytree(zoo.language("qwen2"), other)
+    model = Qwen2ForCausalLM.from_pretrained(other)
+    with torch.no_grad():
+        model.model.norm.weight[0] += 1e-3
+    model.save_pretrained(other)
+    config = to_dict(three_stages.cfg)
+    resign(copy, config={**config, "language": {**config["language"], "model": str(other)}})
+    with pytest.raises(CheckpointError, match="copy: the language weights at hand are not those the checkpoint was"):
+        load_checkpoint(copy)
+
+
+def test_weights_for_another_architecture_are_refused(copy, three_stages):
+    config = to_dict(three_stages.cfg)
+    resign(copy, config={**config, "resampler": {**config["resampler"], "hidden": 16}})
+    with pytest.raises(CheckpointError, match=r"copy: projector.mlp.0.weight is \(64, 32\), not \(64, 16\)"):
+        load_checkpoint(copy)
+    resign(copy, config={**config, "resampler": {**config["resampler"], "kind": "perceiver"}})
+    with pytest.raises(CheckpointError, match="copy: resampler does not fit the model; differing weights"):
+        load_checkpoint(copy)
+
+
+def test_a_checkpoint_of_the_same_name_is_replaced(tiny_config, tmp_path):
+    cfg = tiny_config()
+    model = build_model(cfg)
+    for step in (1, 2):
+        save(model, tmp_path / "last", cfg, step=step)
+    assert read_meta(tmp_path / "last").step == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["last"]
+
+
+@pytest.mark.parametrize("rename", [1, 2])
+def test_a_crash_between_two_checkpoints_leaves_the_old_one(tiny_config, tmp_path, monkeypatch, rename):
+    """Power fails while the new folder takes the old one's name: what is found afterwards is whole."""
+    from panollava.checkpoints.resolve import resolve_checkpoint
+
+    cfg = tiny_config()
+    model = build_model(cfg)
+    folder = tmp_path / "run" / "finetune" / "last"
+    save(model, folder, cfg, step=1)
+    count = 0
+    original = Path.rename
+
+    def fail(self, target):
+        nonlocal count
+        count += 1
+        if count == rename:
+            raise KeyboardInterrupt
+        return original(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "rename", fail)
+        save(model, folder, cfg, step=2)
+    for place in (folder, folder.parent, tmp_path / "run"):
+        assert read_meta(resolve_checkpoint(place)).step == 1
+    save(model, folder, cfg, step=3)
+    assert read_meta(folder).step == 3
+    assert [p.name for p in folder.parent.iterdir()] == ["last"]
+
+
+def test_a_crash_while_writing_leaves_the_old_one(tiny_config, tmp_path, monkeypatch):
+    from panollava.checkpoints import format as module
+
+    cfg = tiny_config()
+    model = build_model(cfg)
+    save(model, tmp_path / "last", cfg, step=1)
+
+    def fail(*_):
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
+        patch.setattr(module, "save_file", fail)
+        save(model, tmp_path / "last", cfg, step=2)
+    assert load_checkpoint(tmp_path / "last")[1].step == 1
+
+
+def test_state_is_shared_with_the_model_not_copied(tiny_model):
+    model = tiny_model()
+    state = component_state(model)["projector"]["projector.gain"]
+    assert state.data_ptr() == model.projector.gain.data_ptr() and not state.requires_grad
