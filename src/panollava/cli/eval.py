@@ -35,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
         )
     config = read_config(args) if args.config is not None else None
     from panollava.workflow import EvaluationRunner
+    from panollava.workflow.runner import print_scores
 
-    EvaluationRunner(config).run(checkpoint_dir=args.checkpoint_dir, csv=args.csv_input)
+    metrics = EvaluationRunner(config).run(checkpoint_dir=args.checkpoint_dir, csv=args.csv_input)
+    print_scores(metrics)
     return 0

@@ -27,7 +27,7 @@ class Session:
     model: PanoramaVLM
     cfg: PanollavaConfig
     meta: CheckpointMeta
-    _seen: tuple[Path, ViewFeatures] | None = field(default=None, repr=False)
+    _seen: tuple[tuple[str, int, int], ViewFeatures] | None = field(default=None, repr=False)
 
     @classmethod
     def load(cls, checkpoint: str | Path, *, device: str | torch.device | None = None) -> "Session":
@@ -59,12 +59,15 @@ class Session:
             max_new_tokens=settings.max_new_tokens,
             num_beams=settings.num_beams,
             temperature=settings.temperature,
+            batch_size=settings.batch_size,
         )
 
     def _features(self, image: Path) -> ViewFeatures:
-        if self._seen is None or self._seen[0] != image:
+        state = image.stat() if image.is_file() else None  # another picture may have taken the name
+        seen = (str(image), state.st_mtime_ns if state else 0, state.st_size if state else 0)
+        if self._seen is None or self._seen[0] != seen:
             device = self.model.rays.device
             views = tuple(group[None].to(device) for group in load_views(image, self.model.layout))
             with torch.no_grad():
-                self._seen = (image, self.model.encode(views))
+                self._seen = (seen, self.model.encode(views))
         return self._seen[1]

@@ -3,7 +3,6 @@
 import datetime
 import json
 import logging
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -107,9 +106,7 @@ class EvaluationRunner:
         return folder
 
 
-def evaluate(
-    session: Session, samples: list[Sample], cfg: PanollavaConfig, *, out: Path, title: str
-) -> dict[str, Any]:
+def evaluate(session: Session, samples: list[Sample], cfg: PanollavaConfig, *, out: Path, title: str) -> dict[str, Any]:
     """Answer and score; predictions are on disk before the first score is computed."""
     if cfg.trainer.threads is not None:
         torch.set_num_threads(cfg.trainer.threads)
@@ -118,8 +115,6 @@ def evaluate(
         task = bar.add_task(title, total=len(samples), note="questions")
         advance: Callable[[int, int], None] = lambda done, _: bar.update(task, completed=done)  # noqa: E731
         answers = answer(session.model, samples, cfg, store=store, progress=advance)
-    here = out.resolve().parent
-    write_predictions_csv(
-        out, [replace(s, image=Path(os.path.relpath(s.image.resolve(), here))) for s in answers.samples]
-    )
+    # Absolute: a relative path is read as one below the file's own folder, and the images lie elsewhere.
+    write_predictions_csv(out, [replace(s, image=s.image.resolve()) for s in answers.samples])
     return score(answers, metrics=cfg.evaluation.metrics)

@@ -70,15 +70,20 @@ def run_experiment(config: WorkflowConfig | PanollavaConfig) -> dict[str, Any]:
 
 def finish(run_dir: Path, metrics: dict[str, Any], cfg: PanollavaConfig) -> None:
     """Print the scores and write the report."""
+    print_scores(metrics)
+    if cfg.evaluation.report:
+        from panollava.evaluation.report import write_report
+
+        Console().print(f"report  {write_report(run_dir)}", highlight=False, soft_wrap=True)
+
+
+def print_scores(metrics: dict[str, Any]) -> None:
+    """Print accuracy by kind of question, and the caption metrics, to standard output."""
     from panollava.evaluation.summary import caption_table, score_table
 
     console = Console()
     console.print(score_table(metrics))
     console.print(caption_table(metrics))
-    if cfg.evaluation.report:
-        from panollava.evaluation.report import write_report
-
-        console.print(f"report  {write_report(run_dir)}", highlight=False, soft_wrap=True)
 
 
 def peak_memory_mb() -> float:

@@ -37,6 +37,7 @@ def calls(monkeypatch):
 
         def run(self, *, checkpoint_dir=None, csv=None):
             seen.append(("eval", self.config, checkpoint_dir, csv))
+            return {"scores of": checkpoint_dir}
 
     class Session:
         @classmethod
@@ -53,11 +54,15 @@ def calls(monkeypatch):
         monkeypatch.setitem(sys.modules, name, new)
 
     module("panollava.workflow", ThreeStageTrainer=ThreeStageTrainer, EvaluationRunner=EvaluationRunner)
-    module("panollava.workflow.runner", run_experiment=lambda config: seen.append(("run", config)))
+    module(
+        "panollava.workflow.runner",
+        run_experiment=lambda config: seen.append(("run", config)),
+        print_scores=lambda metrics: seen.append(("print", metrics)),
+    )
     module("panollava.inference.session", Session=Session)
     module(
         "panollava.ablation.run",
-        run_ablation=lambda path, *, dry_run: seen.append(("ablate", path, dry_run)),
+        run_ablation=lambda path, *, run_arm, dry_run: seen.append(("ablate", path, dry_run)),
     )
     module("panollava.data.synthetic.write", synthesize=lambda out, **o: seen.append(("synth", out, o)))
     return seen
@@ -110,8 +115,9 @@ def test_pick_stages_keeps_the_order_of_the_table():
 def test_eval_uses_the_checkpoints_configuration_unless_told(calls, capsys):
     assert main(["eval", "--checkpoint-dir", "runs/x", "--csv-input", "t.csv"]) == 0
     assert calls[0] == ("eval", None, Path("runs/x"), Path("t.csv"))
+    assert calls[1] == ("print", {"scores of": Path("runs/x")})
     assert main(["eval", "--checkpoint", "runs/x", "--config", TINY]) == 0
-    assert calls[1][1].experiment.name == "tiny"
+    assert calls[2][1].experiment.name == "tiny"
     assert main(["eval", "--checkpoint", "runs/x", "lora.r=2"]) == 1
     assert "add --config FILE" in capsys.readouterr().err
     assert main(["eval"]) == 2

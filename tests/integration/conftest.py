@@ -1,0 +1,44 @@
+"""One finished experiment, made as the README says."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+SNIPPET = """
+from pathlib import Path
+from workflow import WorkflowConfig, ThreeStageTrainer, EvaluationRunner
+
+cfg = WorkflowConfig.load("configs/default.yaml")
+trainer = ThreeStageTrainer(cfg)
+final_ckpt = trainer.run()
+
+checkpoint_dir = Path(final_ckpt).parent if final_ckpt else None
+evaluator = EvaluationRunner(cfg)
+metrics = evaluator.run(checkpoint_dir=checkpoint_dir)
+"""
+
+
+class Experiment(NamedTuple):
+    """Where the snippet ran, and the names that it left."""
+
+    folder: Path
+    names: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def readme_run(tiny_tree, tmp_path_factory) -> Experiment:
+    """Run the README's snippet in an empty folder whose configs/default.yaml is a tiny experiment."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "configs").mkdir()
+    (folder / "configs" / "default.yaml").write_text(json.dumps(tiny_tree()))
+    names: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", [str(ROOT), *sys.path])
+        exec(compile(SNIPPET, "README", "exec"), names)
+    return Experiment(folder, names)
