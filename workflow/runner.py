@@ -1,8 +1,11 @@
 """``python workflow/runner.py``: the whole pipeline with the default configuration."""
 
 import sys
+from pathlib import Path
 
-from panollava.cli import main
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+
+from door import enter  # noqa: E402 - a script beside this folder, found only now
 
 if __name__ == "__main__":
-    sys.exit(main(["run", *sys.argv[1:]]))
+    enter("run", *sys.argv[1:])

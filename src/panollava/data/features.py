@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +37,12 @@ def load_views(path: Path, layout: ViewLayout) -> tuple[UInt8[Tensor, "v h w 3"]
     return tuple(torch.from_numpy(np.stack([rendered[i] for i in g.indices])) for g in layout.groups())
 
 
+def stacked_views(paths: Sequence[Path], layout: ViewLayout) -> Tensors:
+    """Return the views of several panoramas, one tensor ``b v h w 3`` per size."""
+    views = [load_views(path, layout) for path in paths]
+    return tuple(torch.stack(group) for group in zip(*views, strict=True))
+
+
 class FeatureStore:
     """Features of panoramas, each encoded once.
 
@@ -53,6 +59,15 @@ class FeatureStore:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
 
+    def fill(self, paths: Sequence[Path], *, progress: Callable[[int, int], None] | None = None) -> None:
+        """Encode and keep every panorama that is not kept yet; does nothing without a folder."""
+        if self._folder is None:
+            return
+        for start in range(0, len(paths), self._batch):
+            self.get(paths[start : start + self._batch])
+            if progress is not None:
+                progress(min(start + self._batch, len(paths)), len(paths))
+
     def get(self, paths: Sequence[Path]) -> Tensors:
         """Return the features of a batch of panoramas, one tensor ``b v rows cols d`` per group of views."""
         if self._folder is None:
@@ -68,9 +83,8 @@ class FeatureStore:
         return tuple(torch.stack(groups) for groups in zip(*(item or () for item in found), strict=True))
 
     def _compute(self, paths: Sequence[Path]) -> Tensors:
-        views = [load_views(path, self._layout) for path in paths]
         with torch.no_grad():
-            return self._encode(tuple(torch.stack(group) for group in zip(*views, strict=True)))
+            return self._encode(stacked_views(paths, self._layout))
 
     def _file(self, path: Path) -> Path:
         assert self._folder is not None

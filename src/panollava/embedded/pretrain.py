@@ -3,30 +3,37 @@
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 import panollava
 from panollava.embedded.corpus import PRETRAIN_SEED
-from panollava.embedded.pretrain_language import BATCH, CURRICULUM_STEPS, QUESTIONS, pretrain_language
+from panollava.embedded.pretrain_language import BATCH, CURRICULUM_STEPS, QUESTIONS, Cycle, pretrain_language
 from panollava.embedded.pretrain_vision import PANORAMAS, POOL_SCENES, VIEWS, pretrain_vision
 from panollava.embedded.tokenizer import corpus_lines, train_tokenizer
 
 logger = logging.getLogger(__name__)
 
-LANGUAGE_STEPS, VISION_STEPS, TOKENIZER_SCENES = 2000, 2600, 1500
+LANGUAGE_CYCLES = (Cycle(2000, 2e-3), Cycle(2000, 1.5e-3))
+VISION_STEPS, TOKENIZER_SCENES = 2600, 1500
 RECIPE = "recipe.json"
 
 
 def pretrain(
-    out: Path, *, language_steps: int = LANGUAGE_STEPS, vision_steps: int = VISION_STEPS, scenes: int = TOKENIZER_SCENES
+    out: Path,
+    *,
+    cycles: Sequence[Cycle] = LANGUAGE_CYCLES,
+    vision_steps: int = VISION_STEPS,
+    scenes: int = TOKENIZER_SCENES,
 ) -> None:
-    """Write ``out/language``, ``out/vision`` and ``out/recipe.json``; about two hours on two CPU cores.
+    """Write ``out/language``, ``out/vision`` and ``out/recipe.json``; some two hours on two CPU cores.
 
     Args:
         out: Folder to write.
-        language_steps: Batches of the language model.
+        cycles: Training of the language model.
         vision_steps: Batches of the encoder.
         scenes: Scenes whose text trains the tokenizer.
     """
@@ -37,14 +44,19 @@ def pretrain(
     train_tokenizer(corpus_lines(scenes), words)
     tokenizer = AutoTokenizer.from_pretrained(words)
     losses = {
-        "language": pretrain_language(out / "language", steps=language_steps),
+        "language": pretrain_language(out / "language", cycles=cycles),
         "vision": pretrain_vision(out / "vision", tokenizer=tokenizer, steps=vision_steps),
     }
-    write_recipe(out, losses=losses, language_steps=language_steps, vision_steps=vision_steps, scenes=scenes)
+    write_recipe(out, losses=losses, cycles=cycles, vision_steps=vision_steps, scenes=scenes)
+
+
+def pretrain_quick(out: Path) -> None:
+    """Run the recipe for two steps each, to see that it works."""
+    pretrain(out, cycles=(Cycle(2, 1e-3),), vision_steps=2, scenes=40)
 
 
 def write_recipe(
-    out: Path, *, losses: dict[str, float], language_steps: int, vision_steps: int, scenes: int
+    out: Path, *, losses: dict[str, float], cycles: Sequence[Cycle], vision_steps: int, scenes: int
 ) -> None:
     """Write how the weights in ``out`` were made, and the sha256 of every file."""
     files = sorted(f for part in ("language", "vision") for f in (out / part).rglob("*") if f.is_file())
@@ -54,7 +66,7 @@ def write_recipe(
         "data": f"SurroundQA scenes of seed {PRETRAIN_SEED}, training split only (by hash of the scene)",
         "tokenizer": {"scenes": scenes},
         "language": {
-            "steps": language_steps,
+            "cycles": [asdict(cycle) for cycle in cycles],
             "scenes_per_step": BATCH,
             "questions_per_scene": QUESTIONS,
             "steps_per_added_object": CURRICULUM_STEPS,

@@ -9,8 +9,8 @@ shape in which a resampler will hand it what an encoder sees. Aligning pixels wi
 import logging
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from panollava.data.pack import PackedText, pack, placeholder_mask
 from panollava.data.synthetic.questions import QuestionSampler
-from panollava.data.synthetic.scene import Scene
+from panollava.data.synthetic.scene import MAX_OBJECTS, Scene
 from panollava.embedded.corpus import PRETRAIN_SEED, conversation, glimpses, training_scenes
 from panollava.models.language import LanguageModel, tokenizer_source
 from panollava.text.chat import ChatFormat, chat_format
@@ -32,8 +32,17 @@ logger = logging.getLogger(__name__)
 HIDDEN, LAYERS, HEADS, FEED_FORWARD = 192, 4, 6, 512
 QUESTIONS, BATCH = 14, 8
 CURRICULUM_STEPS = 40
+SCENES_PER_CYCLE = 1_000_000
 MAX_OFFSET = 200
 """Branches start at a random place up to here, so that prefixes of any length up to it are readable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """One warm-up and cosine: number of batches and peak learning rate."""
+
+    steps: int
+    lr: float
 
 
 def new_language_model(vocabulary: int, *, pad_id: int, eos_id: int) -> Any:
@@ -76,20 +85,34 @@ def start_associative(model: Any, *, sharpness: float = 1.3, gain: float = 0.02)
         attention.o_proj.weight.copy_(gain * attention.v_proj.weight.T)
 
 
-def pretrain_language(folder: Path, *, steps: int, lr: float = 2e-3, save_every: int = 250) -> float:
-    """Train on fresh scenes for ``steps`` batches, save to ``folder`` (which holds ``tokenizer``); return the loss."""
+def pretrain_language(folder: Path, *, cycles: Sequence[Cycle], save_every: int = 250) -> float:
+    """Train on fresh scenes, save to ``folder`` (which holds ``tokenizer``); return the running mean of the loss.
+
+    Args:
+        folder: Folder of the model.
+        cycles: Warm-up and cosine, one after the other; each starts from the saved (half precision) weights of the
+            one before, with new optimiser state and scenes of its own.
+        save_every: Batches between two savings.
+    """
     from transformers import AutoTokenizer
 
     torch.manual_seed(PRETRAIN_SEED)
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_source(folder))
     chat = chat_format(tokenizer)
     model = new_language_model(len(tokenizer), pad_id=tokenizer.pad_token_id, eos_id=tokenizer.eos_token_id)
+    mean = math.nan
+    for number, cycle in enumerate(cycles):
+        mean = _run_cycle(model, chat, cycle, number=number, folder=folder, save_every=save_every)
+    return mean
+
+
+def _run_cycle(model: Any, chat: ChatFormat, cycle: Cycle, *, number: int, folder: Path, save_every: int) -> float:
     language = LanguageModel(model)
-    optimizers = pretrain_optimizers(model, lr=lr)
-    batches = _batches(chat, language)
-    loss_mean, started = math.nan, time.monotonic()
-    for step in range(1, steps + 1):
-        set_rate(optimizers, lr * warm_cosine(step, steps))
+    optimizers = pretrain_optimizers(model, lr=cycle.lr)
+    batches = _batches(chat, language, number=number)
+    mean, started = math.nan, time.monotonic()
+    for step in range(1, cycle.steps + 1):
+        set_rate(optimizers, cycle.lr * warm_cosine(step, cycle.steps))
         embeddings, text = next(batches)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits, labels = language.supervised_logits(embeddings, text)
@@ -99,13 +122,14 @@ def pretrain_language(folder: Path, *, steps: int, lr: float = 2e-3, save_every:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
-        loss_mean = loss.item() if math.isnan(loss_mean) else 0.95 * loss_mean + 0.05 * loss.item()
+        mean = loss.item() if math.isnan(mean) else 0.95 * mean + 0.05 * loss.item()
         if step % 20 == 0:
-            logger.info("language step %d/%d loss %.4f (%.0f s)", step, steps, loss_mean, time.monotonic() - started)
-        if step % save_every == 0 or step == steps:
+            seconds = time.monotonic() - started
+            logger.info("language %d: step %d/%d loss %.4f (%.0f s)", number, step, cycle.steps, mean, seconds)
+        if step % save_every == 0 or step == cycle.steps:
             model.half().save_pretrained(folder)
             model.float()
-    return loss_mean
+    return mean
 
 
 def pretrain_optimizers(model: torch.nn.Module, *, lr: float) -> list[torch.optim.Optimizer]:
@@ -128,16 +152,19 @@ def warm_cosine(step: int, steps: int, *, warm: int = 100) -> float:
     return min(1.0, step / warm) * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * step / steps)))
 
 
-def _batches(chat: ChatFormat, language: LanguageModel) -> Iterator[tuple[Float[Tensor, "b t d"], PackedText]]:
-    """Yield endless batches: scenes of one object first, one more every ``CURRICULUM_STEPS``.
+def _batches(
+    chat: ChatFormat, language: LanguageModel, *, number: int
+) -> Iterator[tuple[Float[Tensor, "b t d"], PackedText]]:
+    """Yield the endless batches of a cycle.
 
+    The first cycle starts with scenes of one object, and adds one more every ``CURRICULUM_STEPS``.
     With one object, whatever the LM attends to is the answer; with two it must choose. Given whole scenes from the
     start, it stayed at the answers' marginal frequencies for as long as we watched (400 steps).
     """
     sampler = QuestionSampler(PRETRAIN_SEED)
-    scenes = training_scenes()
-    rng = np.random.Generator(np.random.Philox(key=[PRETRAIN_SEED + 3, 0]))
-    for step in count():
+    scenes = training_scenes(start=number * SCENES_PER_CYCLE)
+    rng = np.random.Generator(np.random.Philox(key=[PRETRAIN_SEED + 3, number]))
+    for step in count(0 if number == 0 else CURRICULUM_STEPS * MAX_OBJECTS):
         chosen = [next(scenes) for _ in range(BATCH)]
         yield make_batch(chat, language, sampler, [_thinned(scene, step, rng) for scene in chosen])
 

@@ -67,18 +67,15 @@ def _generate(
     """Generate in batches of questions of like length, so that a short answer does not wait for a long one."""
     rows = [(index, sample) for index, group in enumerate(groups) for sample in group.samples]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i][1].answer or ""))
-    said: dict[int, str] = {}
-    size = cfg.generation.batch_size
-    for start in range(0, len(order), size):
-        part = order[start : start + size]
-        texts = model.generate(
-            features,
-            [(rows[i][0], rows[i][1].query) for i in part],
-            max_new_tokens=cfg.generation.max_new_tokens,
-            num_beams=cfg.generation.num_beams,
-            temperature=cfg.generation.temperature,
-        )
-        said.update(zip(part, texts, strict=True))
+    texts = model.generate(
+        features,
+        [(rows[i][0], rows[i][1].query) for i in order],
+        max_new_tokens=cfg.generation.max_new_tokens,
+        num_beams=cfg.generation.num_beams,
+        temperature=cfg.generation.temperature,
+        batch_size=cfg.generation.batch_size,
+    )
+    said = dict(zip(order, texts, strict=True))
     return [replace(sample, prediction=said[i]) for i, (_, sample) in enumerate(rows)]
 
 

@@ -63,7 +63,7 @@ class LanguageModel(nn.Module):
         """
         hidden = self.hidden_states(embeddings, text)
         wanted = text.labels[:, 1:] != IGNORE_INDEX
-        return self._head(hidden[:, :-1][wanted]), text.labels[:, 1:][wanted]
+        return self.head(hidden[:, :-1][wanted]), text.labels[:, 1:][wanted]
 
     def hidden_states(self, embeddings: Float[Tensor, "b t d"], text: PackedText) -> Float[Tensor, "b t d"]:
         """Return the last hidden states of packed conversations, branches isolated by the attention mask."""
@@ -73,7 +73,8 @@ class LanguageModel(nn.Module):
         ).last_hidden_state
         return hidden
 
-    def _head(self, hidden: Float[Tensor, "n d"]) -> Float[Tensor, "n vocab"]:
+    def head(self, hidden: Float[Tensor, "n d"]) -> Float[Tensor, "n vocab"]:
+        """Return float32 logits of hidden states, capped where the architecture caps them."""
         logits = self.model.get_output_embeddings()(hidden).float()
         softcap = getattr(self.model.config, "final_logit_softcapping", None)  # Gemma 2 caps its logits
         return logits if softcap is None else softcap * torch.tanh(logits / softcap)

@@ -11,6 +11,7 @@ model and adapter on the same questions, without a panorama; what it can answer,
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from panollava.data.pack import PackedText, pack, placeholder_mask
 from panollava.geometry import ViewLayout
+from panollava.models.decode import greedy
 from panollava.models.fusion import fuse
 from panollava.models.language import LORA_MARK, LanguageModel
 from panollava.models.position import RayPosition
@@ -38,15 +40,23 @@ ViewPixels = tuple[UInt8[Tensor, "b v h w 3"], ...]
 
 @dataclass(frozen=True, slots=True)
 class PanoramaBatch:
-    """What one training step needs: patch features (None when blind) and packed conversations."""
+    """What one step needs: packed conversations, and what the panoramas look like (nothing when blind).
+
+    Attributes:
+        features: Patch features, where the encoder is frozen and they are known.
+        text: The packed conversations.
+        views: Rendered views, to be encoded in the step, where features are not given.
+    """
 
     features: ViewFeatures | None
     text: PackedText
+    views: ViewPixels | None = None
 
     def to(self, device: torch.device) -> "PanoramaBatch":
         """Return the same batch on another device."""
         features = None if self.features is None else tuple(f.to(device) for f in self.features)
-        return PanoramaBatch(features, self.text.to(device))
+        views = None if self.views is None else tuple(v.to(device) for v in self.views)
+        return PanoramaBatch(features, self.text.to(device), views)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +180,10 @@ class PanoramaVLM(nn.Module):
             FusionError: If placeholders and vision tokens differ in number.
         """
         words = self.language.embed(batch.text.ids)
-        if batch.features is None:
+        features = batch.features if batch.views is None else self.encode(batch.views)
+        if features is None:
             return words
-        return fuse(words, placeholder_mask(batch.text.ids), self.vision_tokens(batch.features))
+        return fuse(words, placeholder_mask(batch.text.ids), self.vision_tokens(features))
 
     def supervised_logits(
         self, batch: PanoramaBatch
@@ -194,6 +205,7 @@ class PanoramaVLM(nn.Module):
         max_new_tokens: int = 64,
         num_beams: int = 1,
         temperature: float = 0.0,
+        batch_size: int = 32,
     ) -> list[str]:
         """Answer questions about encoded panoramas.
 
@@ -203,28 +215,54 @@ class PanoramaVLM(nn.Module):
             max_new_tokens: Longest answer.
             num_beams: Beams; 1 for none.
             temperature: 0 decodes greedily, above 0 samples.
+            batch_size: Questions that are answered together.
         """
         if not queries:
             return []
-        device = self.rays.device
-        vision = None if features is None else self.vision_tokens(features)
-        prefix = self.chat.prefix_ids(self.token_count)
-        rows = [prefix + self.chat.question_ids(q, after_vision=self.token_count > 0) for _, q in queries]
-        width = max(len(row) for row in rows)
-        ids = torch.tensor([[0] * (width - len(row)) + row for row in rows], device=device)
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
+        prefixes = self._prefixes(features)
+        after = self.token_count > 0
+        rows = [
+            (index if features is not None else 0, self.chat.question_ids(query, after_vision=after))
+            for index, query in queries
+        ]
+        if num_beams == 1 and temperature == 0:
+            limits = {"max_new_tokens": max_new_tokens, "batch_size": batch_size}
+            said = greedy(self.language, prefixes, rows, stop_id=self.chat.stop_id, **limits)
+        else:
+            sampling = {"do_sample": True, "temperature": temperature} if temperature > 0 else {"do_sample": False}
+            said = []
+            for start in range(0, len(rows), batch_size):
+                part = rows[start : start + batch_size]
+                said += self._search(prefixes, part, max_new_tokens=max_new_tokens, num_beams=num_beams, **sampling)
+        return [self.chat.decode(row) for row in said]
+
+    def _prefixes(self, features: ViewFeatures | None) -> Float[Tensor, "p n D"]:
+        """Return the embeddings of the shared prefix of each panorama (one row when blind)."""
+        ids = torch.tensor([self.chat.prefix_ids(self.token_count)], device=self.rays.device)
         words = self.language.embed(ids)
-        if vision is not None:
-            which = torch.tensor([index for index, _ in queries], device=device)
-            words = fuse(words, placeholder_mask(ids), vision[which])
-        sampling = {"do_sample": True, "temperature": temperature} if temperature > 0 else {"do_sample": False}
+        if features is None:
+            return words
+        vision = self.vision_tokens(features)
+        return fuse(words.expand(len(vision), -1, -1), placeholder_mask(ids).expand(len(vision), -1), vision)
+
+    def _search(
+        self, prefixes: Float[Tensor, "p n D"], rows: list[tuple[int, list[int]]], **options: Any
+    ) -> list[list[int]]:
+        """Answer by beam search or sampling, with Hugging Face's ``generate`` over left-padded rows."""
+        width = max(len(ids) for _, ids in rows)
+        empty = prefixes.new_zeros(width, prefixes.shape[-1])
+        embedded, masks = [], []
+        for index, ids in rows:
+            words = self.language.embed(torch.tensor([ids], device=prefixes.device))[0]
+            pad = width - len(ids)
+            embedded.append(torch.cat([empty[:pad], prefixes[index], words]))
+            masks.append([0] * pad + [1] * (prefixes.shape[1] + len(ids)))
         said = self.language.model.generate(
-            inputs_embeds=words,
-            attention_mask=mask,
-            max_new_tokens=max_new_tokens,
-            num_beams=num_beams,
+            inputs_embeds=torch.stack(embedded),
+            attention_mask=torch.tensor(masks, device=prefixes.device),
             pad_token_id=self.chat.stop_id,
             eos_token_id=self.chat.stop_id,
-            **sampling,
+            **options,
         )
-        return [self.chat.decode(row) for row in said.tolist()]
+        found: list[list[int]] = said.tolist()
+        return found

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch.utils.data import DataLoader, Dataset
 
 from panollava.data.dataset import choose_questions, conversations, step_plan
-from panollava.data.features import FeatureStore, Tensors, load_views
+from panollava.data.features import FeatureStore, Tensors, stacked_views
 from panollava.data.manifest import PanoramaSamples
 from panollava.models.vlm import PanoramaBatch, PanoramaVLM
 
@@ -33,7 +33,11 @@ class StagePlan:
 
 
 class LanguageBatches(Dataset[PanoramaBatch]):
-    """Item i is the i-th batch of the plan, packed, with features from the store (None for a blind model)."""
+    """Item i is the i-th batch of the plan, packed, with features or views (neither for a blind model).
+
+    Features come from a store that was filled before, so that no loader process ever runs the encoder; without a
+    store the item carries views, and the training step encodes them.
+    """
 
     def __init__(
         self,
@@ -57,8 +61,10 @@ class LanguageBatches(Dataset[PanoramaBatch]):
             choose_questions(self.panoramas[i], limit=self.limit, seed=self.seed, epoch=epoch, index=i)
             for i in indices
         ]
-        features = None if self.store is None else self.store.get([self.panoramas[i].image for i in indices])
-        return PanoramaBatch(features, self.model.pack(conversations(chosen)))
+        text, images = self.model.pack(conversations(chosen)), [self.panoramas[i].image for i in indices]
+        if self.store is not None:
+            return PanoramaBatch(self.store.get(images), text)
+        return PanoramaBatch(None, text, None if self.model.blind else stacked_views(images, self.model.layout))
 
 
 class PixelBatches(Dataset[Tensors]):
@@ -71,10 +77,7 @@ class PixelBatches(Dataset[Tensors]):
         return len(self.plan.batches)
 
     def __getitem__(self, number: int) -> Tensors:
-        import torch
-
-        views = [load_views(self.panoramas[i].image, self.layout) for i in self.plan.batches[number][1]]
-        return tuple(torch.stack(group) for group in zip(*views, strict=True))
+        return stacked_views([self.panoramas[i].image for i in self.plan.batches[number][1]], self.layout)
 
 
 class _InOrder:

@@ -22,7 +22,7 @@ from panollava.training.freeze import Trainable, set_trainable
 from panollava.training.loader import LanguageBatches, PixelBatches, StagePlan, loader
 from panollava.training.module import StageModule
 from panollava.training.objectives import seeded_objective
-from panollava.training.progress import StageProgress
+from panollava.training.progress import StageProgress, progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +83,11 @@ def run_stage(
     total = -(-len(plan.batches) // stage.accumulation)
     module = StageModule(model, stage, total_steps=total, overlap=_objective(model, stage, cfg))
     trainer = _trainer(cfg.trainer, stage, run_dir=run_dir, batches=len(plan.batches))
+    if trainer.world_size > 1:
+        raise TrainingError(
+            f"the trainer would use {trainer.world_size} processes, and this version trains in one: every process would "
+            "see the same batches. Set trainer.devices: 1 and trainer.num_nodes: 1"
+        )
     torch.manual_seed(cfg.experiment.seed)
     trainer.fit(module, *_loaders(model, stage, cfg, plan=plan, train=train, val=val))
     model.eval()
@@ -124,9 +129,9 @@ def feature_store(model: PanoramaVLM, cfg: PanollavaConfig) -> FeatureStore | No
         weights = state_hash(component_state(model)["vision"])[:16]
         views = f"{hash_text(repr(model.layout.to_dict()))[:12]}-{cfg.vision.feature_layer}"
         folder = Path(cfg.paths.data) / "features" / f"{weights}-{views}"
-    device = model.rays.device
 
     def encode(views: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        device = model.rays.device  # asked now: the trainer may have moved the model
         return tuple(f.cpu() for f in model.encode(tuple(v.to(device) for v in views)))
 
     return FeatureStore(encode=encode, layout=model.layout, folder=folder)
@@ -183,16 +188,25 @@ def _loaders(
     if stage.objective == "overlap":
         first = PixelBatches(train, plan, model)
         return loader(first, workers=workers), loader(PixelBatches(val, check, model), workers=0) if val else None
-    store = None if "vision" in stage.trains else feature_store(model, cfg)
-    if store is None and not model.blind:
-        raise TrainingError(
-            f"stage '{stage.name}' trains the encoder with the language objective, which is not supported yet; "
-            "train vision in a stage with objective: overlap"
-        )
+    store = None
+    if cfg.data.cache_features and "vision" not in stage.trains and not model.blind:
+        store = feature_store(model, cfg)
+        assert store is not None
+        _fill(store, model, [p.image for p in (*train, *val)])
     limit, seed = stage.questions_per_panorama, cfg.experiment.seed
     batches = LanguageBatches(train, plan, model, store, limit=limit, seed=seed)
     checks = LanguageBatches(val, check, model, store, limit=limit, seed=seed)
     return loader(batches, workers=workers), loader(checks, workers=0) if val else None
+
+
+def _fill(store: FeatureStore, model: PanoramaVLM, images: Sequence[Path]) -> None:
+    """Encode what is not in the store yet, on the device that the run will use."""
+    home = model.rays.device
+    model.to("cuda" if torch.cuda.is_available() else home)
+    with progress_bar() as bar:
+        task = bar.add_task("encoding panoramas", total=len(images), note="")
+        store.fill(images, progress=lambda done, _: bar.update(task, completed=done))
+    model.to(home)
 
 
 def _trainer(settings: TrainerConfig, stage: StageConfig, *, run_dir: Path, batches: int) -> Any:

@@ -97,8 +97,15 @@ def quiet_libraries() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for text in (".*does not have many workers.*", ".*number of training batches.*", ".*LeafSpec.*"):
-        warnings.filterwarnings("ignore", message=text)
+    for text in (
+        "does not have many workers",
+        "number of training batches",
+        "LeafSpec",
+        r"module\(s\) in eval mode",  # on purpose: only the adapter has dropout, and only it is in training mode
+        "no `val_dataloader`",
+        "exists and is not empty",
+    ):
+        warnings.filterwarnings("ignore", message=f".*{text}.*")
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()

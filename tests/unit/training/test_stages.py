@@ -198,8 +198,11 @@ def test_the_encoder_does_not_train_on_cached_features(tiny_config, tiny_model, 
         "stages.resampler.trains=[vision, projector]", "stages.resampler.lr={vision: 1e-4, projector: 1e-4, "
         "resampler: null, position: null}",
     )  # fmt: skip
-    with pytest.raises(TrainingError, match="trains the encoder with the language objective"):
-        run(tiny_model(), cfg, "resampler", panoramas, tmp_path)
+    model = tiny_model()
+    before = [p.detach().clone() for p in model.vision.blocks()[-1].parameters()]
+    run(model, cfg, "resampler", panoramas, tmp_path)
+    assert any(not torch.equal(a, b) for a, b in zip(before, model.vision.blocks()[-1].parameters(), strict=True))
+    assert not (tmp_path / "features").exists()
 
 
 def test_features_of_a_frozen_encoder_are_kept_and_those_of_another_are_not_mistaken(tiny_config, panoramas, tmp_path):
