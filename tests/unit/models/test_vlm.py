@@ -105,6 +105,30 @@ def test_an_answer_does_not_depend_on_its_batch(tiny_model, batch_for, language)
     assert len(set(together)) > 1
 
 
+@pytest.mark.parametrize("options", [{"num_beams": 3}, {"temperature": 1e-4}])
+def test_beams_and_samples_do_not_depend_on_the_batch_either(tiny_model, batch_for, options):
+    """At a temperature of next to nothing a sample is the greedy answer."""
+    model = tiny_model(language="llama")
+    features = batch_for(model).features
+    questions = [(0, "where?"), (1, "what is to the left of the red ball, behind the cube and above you?"), (1, "up?")]
+    together = model.generate(features, questions, max_new_tokens=5, **options)
+    assert together == [model.generate(features, [q], max_new_tokens=5, **options)[0] for q in questions]
+    if "temperature" in options:
+        assert together == model.generate(features, questions, max_new_tokens=5)
+
+
+def test_a_temperature_varies_the_answer_by_seed(tiny_model, batch_for):
+    model = tiny_model(language="llama")
+    features = batch_for(model).features
+
+    def say(seed):
+        torch.manual_seed(seed)
+        return model.generate(features, [(0, "where?")], max_new_tokens=6, temperature=1.5)
+
+    assert say(1) == say(1)
+    assert len({say(seed)[0] for seed in range(5)}) > 1
+
+
 def test_nothing_asked_nothing_said(tiny_model):
     assert tiny_model(blind=True).generate(None, []) == []
 

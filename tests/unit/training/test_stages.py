@@ -86,10 +86,12 @@ def test_curves_are_logged_twice(three_stages):
 
 @pytest.mark.parametrize("name", ["vision", "finetune"])
 def test_the_same_seed_gives_the_same_bits(tiny_config, panoramas, tmp_path, snapshot, name):
+    drawn = iter(range(5, 99))
+
     def weights(*overrides):
         cfg = tiny_config("lora.dropout=0.2", *overrides)
         model = build_model(cfg)
-        torch.rand(len(overrides) + 5)  # whatever else has drawn numbers before
+        torch.rand(next(drawn))  # whatever else has drawn numbers before
         run(model, cfg, name, panoramas, tmp_path / "run")
         return snapshot(model)
 
@@ -193,16 +195,28 @@ def test_the_overlap_stage_refuses_what_it_cannot_compare(tiny_config, tiny_mode
         run(tiny_model(blind=True), tiny_config(), "vision", panoramas, tmp_path)
 
 
-def test_the_encoder_does_not_train_on_cached_features(tiny_config, tiny_model, panoramas, tmp_path):
+def test_the_encoder_may_train_on_answers_and_then_is_not_read_from_the_cache(
+    tiny_config, panoramas, tmp_path, snapshot
+):
     cfg = tiny_config(
-        "stages.resampler.trains=[vision, projector]", "stages.resampler.lr={vision: 1e-4, projector: 1e-4, "
-        "resampler: null, position: null}",
-    )  # fmt: skip
-    model = tiny_model()
-    before = [p.detach().clone() for p in model.vision.blocks()[-1].parameters()]
-    run(model, cfg, "resampler", panoramas, tmp_path)
-    assert any(not torch.equal(a, b) for a, b in zip(before, model.vision.blocks()[-1].parameters(), strict=True))
+        "stages.resampler.trains=[vision, projector]",
+        "stages.resampler.lr={vision: 1e-3, projector: 1e-3, resampler: null, position: null}",
+        f"paths.data={tmp_path}",
+    )
+    model = build_model(cfg)
+    before = snapshot(model)
+    val = panoramas("val")[:1]
+    run(model, cfg, "resampler", panoramas, tmp_path, val=val)
+    moved = changed(before, snapshot(model))
+    assert {c for c, names in moved.items() if names} == {"vision", "projector"}
+    assert all(".layers.1." in name for name in moved["vision"])
     assert not (tmp_path / "features").exists()
+
+
+def test_more_processes_than_one_are_refused(tiny_config, tiny_model, panoramas, tmp_path):
+    cfg = tiny_config("trainer.devices=2")
+    with pytest.raises(TrainingError, match=r"would use 2 processes.*Set trainer\.devices: 1"):
+        run(tiny_model(), cfg, "resampler", panoramas, tmp_path)
 
 
 def test_features_of_a_frozen_encoder_are_kept_and_those_of_another_are_not_mistaken(tiny_config, panoramas, tmp_path):

@@ -1,11 +1,12 @@
 """What every resampler promises."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
 
+@runtime_checkable
 class Resampler(Protocol):
     """Turns the patch grid of a view into fewer tokens of ``out_width`` each."""
 
