@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
-from door import enter  # noqa: E402 - a script beside this folder, found only now
+from door import enter
 
 if __name__ == "__main__":
     enter("run", *sys.argv[1:])

@@ -152,7 +152,7 @@ class LanguageConfig(Section):
     dtype: Dtype = Field("float32", description="Number type of the model's weights.")
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = Field(
         "auto",
-        description="Attention implementation; auto: PyTorch SDPA, or eager where the architecture has no other (Gemma 2).",
+        description="Attention implementation; auto: PyTorch SDPA, or eager where there is no other (Gemma 2).",
     )
     system_prompt: str | None = Field(None, description="First message of every chat; null: none.")
 

@@ -26,7 +26,9 @@ class DataEntry(Section):
     image_root: str | None = Field(
         None, description="Folder that relative image paths start at; null: the folder of the file."
     )
-    weight: float = Field(1.0, gt=0, description="Passes over this source when several are mixed: 0.5 takes half of its rows, 2 all of them twice.")
+    weight: float = Field(
+        1.0, gt=0, description="Passes over this source when several are mixed: 0.5 is half of its rows, 2 all twice."
+    )
     kinds: tuple[str, ...] | None = Field(
         None, min_length=1, description="Keep only samples of these question kinds; null: all."
     )

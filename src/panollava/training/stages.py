@@ -85,8 +85,8 @@ def run_stage(
     trainer = _trainer(cfg.trainer, stage, run_dir=run_dir, batches=len(plan.batches))
     if trainer.world_size > 1:
         raise TrainingError(
-            f"the trainer would use {trainer.world_size} processes, and this version trains in one: every process would "
-            "see the same batches. Set trainer.devices: 1 and trainer.num_nodes: 1"
+            f"the trainer would use {trainer.world_size} processes, and this version trains in one: all would see "
+            "the same batches. Set trainer.devices: 1 and trainer.num_nodes: 1"
         )
     torch.manual_seed(cfg.experiment.seed)
     trainer.fit(module, *_loaders(model, stage, cfg, plan=plan, train=train, val=val))
