@@ -202,6 +202,11 @@ def test_eval_runs_the_whole_pipeline_from_a_configuration(readme_run, tmp_path,
     assert main(["eval", "--checkpoint-dir", str(run)]) == 0
 
 
+def test_the_runner_is_a_door_to_the_whole_pipeline(monkeypatch, capsys):
+    assert door("workflow/runner.py", "--help", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out.startswith("usage: panollava run")
+
+
 def test_select_model_lists(monkeypatch, capsys):
     assert door("select_model.py", "--list", monkeypatch=monkeypatch) == 0
     assert "qwen_0.5b" in capsys.readouterr().out
