@@ -90,7 +90,7 @@ def test_the_same_seed_gives_the_same_bits(tiny_config, panoramas, tmp_path, sna
 
     def weights(*overrides):
         cfg = tiny_config("lora.dropout=0.2", *overrides)
-        model = build_model(cfg)
+        model = build_model(cfg, adapter=name == "finetune")
         torch.rand(next(drawn))  # whatever else has drawn numbers before
         run(model, cfg, name, panoramas, tmp_path / "run")
         return snapshot(model)
