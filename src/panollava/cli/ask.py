@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print one answer a line."""
     from panollava.inference.session import Session
+    from panollava.workflow.quiet import quiet_libraries
 
+    quiet_libraries()
     session = Session.load(args.checkpoint)
     for question in args.questions:
         print(session.ask(args.image, question))

@@ -105,7 +105,7 @@ def _accuracy_row(
 def directions_figure(model: DirectionScore, *, blind: DirectionScore | None, palette: Palette) -> Figure:
     """Draw the confusion of directions and, beside it, the recall of each as a compass."""
     figure = _figure(8.8, 4.4, palette)
-    left, right = figure.subfigures(1, 2, width_ratios=(4.8, 4.0))
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(4.8, 4.0)).flat
     for part in (left, right):
         part.set_facecolor(palette.surface)
     _draw_confusion(left.add_subplot(), model, palette)
@@ -144,12 +144,12 @@ def _draw_confusion(axes: Axes, model: DirectionScore, palette: Palette) -> None
             axes.text(x, row, label, ha="center", va="center", color=ink, size=8.5, weight=weight)
     places = [*range(n), n + 0.25]
     axes.set_xticks(places, [*model.labels, "other"], rotation=45, ha="left", parse_math=False)
-    for label in axes.get_xticklabels():
-        label.set_rotation_mode("anchor")
+    for tick in axes.get_xticklabels():
+        tick.set_rotation_mode("anchor")
     axes.xaxis.tick_top()
     axes.set_yticks(range(n), model.labels, parse_math=False)
-    for label in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
-        label.set_color(palette.text)
+    for tick in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
+        tick.set_color(palette.text)
     axes.set_xlim(-0.55, n + 0.8)
     axes.set_ylim(n - 0.45, -0.55)
     axes.set_aspect("equal")
@@ -273,7 +273,7 @@ def _draw_rates(axes: Axes, stage: StageCurves, palette: Palette) -> None:
     axes.set_ylim(bottom=0.0, top=_above(stage.rates.values()))
     axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     axes.yaxis.get_offset_text().set_color(palette.muted)
-    axes.yaxis.get_offset_text().set_size(7.5)
+    axes.yaxis.get_offset_text().set_fontsize(7.5)
     axes.locator_params(axis="y", nbins=3)
 
 
@@ -296,8 +296,8 @@ def _plain(axes: Axes, palette: Palette, *, grid: str | None) -> None:
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.tick_params(length=0, colors=palette.muted, labelsize=8.5)
-    axes.xaxis.label.set_size(8.5)
-    axes.yaxis.label.set_size(8.5)
+    axes.xaxis.label.set_fontsize(8.5)
+    axes.yaxis.label.set_fontsize(8.5)
     axes.set_axisbelow(True)
     if grid == "x":
         axes.xaxis.grid(visible=True, color=palette.line, lw=0.7)

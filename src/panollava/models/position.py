@@ -32,7 +32,8 @@ class RayPosition(nn.Module):
         width: Width of the language model.
         harmonics: Highest circular harmonic; N resolve directions about 180 / N degrees apart.
         hidden: Width inside; None for ``width``.
-        scale: Root mean square of the output at the start.
+        scale: The output starts at about a fifth of this root mean square: a word embedding's, so that a place is
+            heard beside what is seen and does not drown it.
     """
 
     def __init__(self, *, width: int, harmonics: int = 8, hidden: int | None = None, scale: float = 1.0) -> None:

@@ -67,8 +67,8 @@ class VisionEncoder(nn.Module):
     Args:
         model: A Hugging Face vision model.
         contract: Its declared behaviour.
-        feature_layer: Hidden state to return: -1 the output of the last block after the final norm, -2 the
-            output of the block before, and so on.
+        feature_layer: Hidden state to return: -1 what the model calls its last hidden state (SigLIP and DINOv2: after
+            the final norm, CLIP: before it), -2 the output of the block before, and so on.
     """
 
     def __init__(self, model: Any, contract: EncoderContract, *, feature_layer: int = -1) -> None:

@@ -23,6 +23,7 @@ from panollava.inference.session import Session
 from panollava.training.progress import progress_bar
 from panollava.training.stages import feature_store
 from panollava.workflow.configuration import WorkflowConfig, plain
+from panollava.workflow.quiet import quiet_libraries
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class EvaluationRunner:
             CheckpointError: If there is no checkpoint, or the choice is not unique.
             DataError: If the test set is unusable or empty.
         """
+        quiet_libraries()
         started = time.monotonic()
         run_dir = self._run_dir(checkpoint_dir)
         folder = resolve_checkpoint(checkpoint_dir if checkpoint_dir is not None else run_dir)

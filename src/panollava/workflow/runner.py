@@ -1,11 +1,9 @@
 """The whole experiment: data, three stages, the blind baseline, evaluation, report."""
 
 import logging
-import os
 import resource
 import sys
 import time
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from panollava.data.sources import ensure_synthetic
 from panollava.training.progress import progress_bar
 from panollava.workflow.configuration import WorkflowConfig, plain
 from panollava.workflow.evaluation import EvaluationRunner
+from panollava.workflow.quiet import quiet_libraries
 from panollava.workflow.training import ThreeStageTrainer
 
 logger = logging.getLogger(__name__)
@@ -90,22 +89,3 @@ def peak_memory_mb() -> float:
     """Return the largest resident memory of this process so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
-
-
-def quiet_libraries() -> None:
-    """Turn down what libraries say about themselves; their warnings about our data and models stay."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero", "lightning.pytorch"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for text in (
-        "does not have many workers",
-        "number of training batches",
-        "LeafSpec",
-        r"module\(s\) in eval mode",  # on purpose: only the adapter has dropout, and only it is in training mode
-        "no `val_dataloader`",
-        "exists and is not empty",
-    ):
-        warnings.filterwarnings("ignore", message=f".*{text}.*")
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.disable_progress_bar()

@@ -15,6 +15,7 @@ from panollava.errors import ConfigError, unknown_name
 from panollava.models.build import build_model
 from panollava.training.stages import StageOutcome, run_stage
 from panollava.workflow.configuration import WorkflowConfig, plain
+from panollava.workflow.quiet import quiet_libraries
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class ThreeStageTrainer:
         rows = [row for row in rows if row is not None]
         if not rows:
             raise ConfigError("no stage is left to train; the blind baseline needs a stage that trains the adapter")
+        quiet_libraries()
         self._prepare()
         trained: set[str] = set()
         if start_from is not None:
