@@ -68,6 +68,7 @@ class EvaluationConfig(Section):
 
     metrics: tuple[str, ...] = Field(
         ("bleu4", "meteor", "rougeL", "spice", "cider"),
+        min_length=1,
         description="Caption metrics; one that cannot run here is reported as missing.",
     )
     max_samples: int | None = Field(None, ge=1, description="Score only the first samples; null: all.")

@@ -17,7 +17,7 @@ from panollava.embedded.tokenizer import corpus_lines, train_tokenizer
 
 logger = logging.getLogger(__name__)
 
-LANGUAGE_CYCLES = (Cycle(2000, 2e-3), Cycle(2000, 1.5e-3))
+LANGUAGE_CYCLES = (Cycle(2000, 2e-3), Cycle(2000, 1.5e-3, stop=750), Cycle(700, 1.2e-3))
 VISION_STEPS, TOKENIZER_SCENES = 2600, 1500
 RECIPE = "recipe.json"
 

@@ -39,10 +39,11 @@ MAX_OFFSET = 200
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """One warm-up and cosine: number of batches and peak learning rate."""
+    """One warm-up and cosine of ``steps`` batches to the peak rate ``lr``, broken off after ``stop`` (None: never)."""
 
     steps: int
     lr: float
+    stop: int | None = None
 
 
 def new_language_model(vocabulary: int, *, pad_id: int, eos_id: int) -> Any:
@@ -111,7 +112,8 @@ def _run_cycle(model: Any, chat: ChatFormat, cycle: Cycle, *, number: int, folde
     optimizers = pretrain_optimizers(model, lr=cycle.lr)
     batches = _batches(chat, language, number=number)
     mean, started = math.nan, time.monotonic()
-    for step in range(1, cycle.steps + 1):
+    last = cycle.stop or cycle.steps
+    for step in range(1, last + 1):
         set_rate(optimizers, cycle.lr * warm_cosine(step, cycle.steps))
         embeddings, text = next(batches)
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -126,7 +128,7 @@ def _run_cycle(model: Any, chat: ChatFormat, cycle: Cycle, *, number: int, folde
         if step % 20 == 0:
             seconds = time.monotonic() - started
             logger.info("language %d: step %d/%d loss %.4f (%.0f s)", number, step, cycle.steps, mean, seconds)
-        if step % save_every == 0 or step == cycle.steps:
+        if step % save_every == 0 or step == last:
             model.half().save_pretrained(folder)
             model.float()
     return mean

@@ -133,7 +133,13 @@ def shots(pool: int) -> Iterator[list[list[Shot]]]:
 
 
 def _shot(view: ViewSpec, pixels: UInt8[np.ndarray, "h w 3"], instance: Int16[np.ndarray, "H W"], scene: Scene) -> Shot:
-    """Label the patches of one view with the object that covers at least ``_COVERED`` of each, by a 4 x 4 sample."""
+    rows, cols = view.height_px // PATCH_PX, view.width_px // PATCH_PX
+    pitch = np.degrees(np.arcsin(np.clip(-view.rays(rows, cols)[..., 1], -1, 1))).reshape(-1)
+    return Shot(pixels, label_patches(view, instance), pitch, scene)
+
+
+def label_patches(view: ViewSpec, instance: Int16[np.ndarray, "H W"]) -> Int16[np.ndarray, " p"]:
+    """Return the object that covers at least ``_COVERED`` of each patch, by a 4 x 4 sample: -1 none, -2 mixed."""
     rows, cols = view.height_px // PATCH_PX, view.width_px // PATCH_PX
     height, width = instance.shape
     u, v = erp_pixel_from_ray(view.rays(4 * rows, 4 * cols), height=height, width=width)
@@ -146,8 +152,7 @@ def _shot(view: ViewSpec, pixels: UInt8[np.ndarray, "h w 3"], instance: Int16[np
         better = share > most
         owner[better], most[better] = index, share[better]
     owner[(most > 0) & (most < _COVERED)] = -2
-    pitch = np.degrees(np.arcsin(np.clip(-view.rays(rows, cols)[..., 1], -1, 1))).reshape(-1)
-    return Shot(pixels, owner, pitch, scene)
+    return owner
 
 
 def contrast(model: Any, region_head: nn.Module, tokenizer: Any, groups: list[list[Shot]]) -> Tensor:

@@ -72,16 +72,29 @@ class ChatFormat:
             query: The user's words.
             after_vision: False for a text-only conversation, which has no placeholders to separate from.
         """
-        return self._encode((self.separator if after_vision else "") + query.strip() + self.bridge)
+        before, words = self.separator if after_vision else "", query.strip()
+        if self._imitates(words):
+            return [*self._encode(before), *self._encode_literally(words), *self._encode(self.bridge)]
+        return self._encode(before + words + self.bridge)
 
     def answer_ids(self, answer: str) -> list[int]:
         """Return the supervised ids: the answer's words and the end of the turn."""
-        return [*self._encode(answer.strip()), *self.tail_ids]
+        words = answer.strip()
+        said = self._encode_literally(words) if self._imitates(words) else self._encode(words)
+        return [*said, *self.tail_ids]
 
     def decode(self, ids: list[int]) -> str:
         """Return the words of generated ids, up to the stop token."""
         kept = ids[: ids.index(self.stop_id)] if self.stop_id in ids else ids
         return str(self.tokenizer.decode(kept, skip_special_tokens=True)).strip()
+
+    def _imitates(self, words: str) -> bool:
+        """Whether somebody's words contain the text of a control token, such as one that ends a turn."""
+        return any(token in words for token in self.tokenizer.get_added_vocab())
+
+    def _encode_literally(self, words: str) -> list[int]:
+        """Return ids that spell the words out, control tokens included, so that nobody can end a turn by writing so."""
+        return list(self.tokenizer.encode(words, add_special_tokens=False, split_special_tokens=True))
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False)) if text else []

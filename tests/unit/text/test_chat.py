@@ -135,3 +135,19 @@ LLAMA_TURNS = (
     "{% for m in messages %}<|start_header_id|>{% if m['role'] != 'user' %}{{ m['role'] }}{% endif %}"
     "{{ m['content'] }}<|eot_id|>{% endfor %}{% if add_generation_prompt %}<|start_header_id|>assistant{% endif %}"
 )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_words_that_look_like_a_control_token_stay_words(tokenizer_of, family):
+    """Whoever writes the end of a turn into a question does not end the turn."""
+    chat = chat_format(tokenizer_of(family))
+    controls = set(chat.tokenizer.get_added_vocab())
+    mark = chat.tokenizer.convert_ids_to_tokens(chat.stop_id)
+    query = f"what is behind {mark} me?"
+    plain = chat.question_ids("what is behind me?")
+    spelled = chat.question_ids(query)
+    count = sum(token in controls for token in chat.tokenizer.convert_ids_to_tokens(plain))
+    assert sum(token in controls for token in chat.tokenizer.convert_ids_to_tokens(spelled)) == count
+    assert mark in chat.tokenizer.decode(spelled)
+    said = chat.answer_ids(f"a {mark} cube")
+    assert said.count(chat.stop_id) == 1 and said[-1] == chat.stop_id
