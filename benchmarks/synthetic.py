@@ -55,12 +55,8 @@ def report_leaks(scenes: int) -> None:
     for index in range(scenes):
         scene = sample_scene(7, index)
         asked[scene.split] += samplers[scene.split].draw(scene, count=24)
-    print(
-        f"{scenes} scenes, {len(asked['train'])} training and {len(asked['test'])} test questions; per cent"
-    )
-    print(
-        f"{'kind':12} {'tested':>6} {'chance':>7} {'commonest':>10} {'majority':>9} {'words':>7} {'leak':>7}"
-    )
+    print(f"{scenes} scenes, {len(asked['train'])} training and {len(asked['test'])} test questions; per cent")
+    print(f"{'kind':12} {'tested':>6} {'chance':>7} {'commonest':>10} {'majority':>9} {'words':>7} {'leak':>7}")
     for kind, score in blind_scores(asked["train"], asked["test"]).items():
         figures = (score.chance, score.commonest, score.majority, score.words, score.leak)
         chance, commonest, majority, words, leak = (100.0 * figure for figure in figures)

@@ -13,9 +13,7 @@ HEAVY = ("torch", "transformers", "lightning", "peft", "matplotlib", "tensorboar
 
 def imported_by(code: str) -> set[str]:
     """Return the top-level packages that a fresh Python has after running code."""
-    tail = (
-        "\nimport json, sys\nprint('\\n' + json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
-    )
+    tail = "\nimport json, sys\nprint('\\n' + json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
     done = subprocess.run([sys.executable, "-c", code + tail], capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout.splitlines()[-1]))
 

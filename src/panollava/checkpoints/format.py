@@ -28,6 +28,7 @@ from safetensors.torch import load_file, save_file
 from panollava.config import build_config
 from panollava.errors import CheckpointError
 from panollava.models.build import attach_adapter, build_model
+from panollava.models.protocol import PanoramaModel
 from panollava.models.vlm import PanoramaVLM
 
 FORMAT = 1
@@ -186,7 +187,7 @@ def read_meta(folder: Path) -> CheckpointMeta:
     return meta
 
 
-def component_state(model: PanoramaVLM) -> dict[str, dict[str, torch.Tensor]]:
+def component_state(model: PanoramaModel) -> dict[str, dict[str, torch.Tensor]]:
     """Return the parameters of each component by name, sharing memory with the model; buffers are recomputed."""
     parts: dict[str, dict[str, torch.Tensor]] = {}
     for component, name, parameter in model.component_parameters():

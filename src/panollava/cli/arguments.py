@@ -17,9 +17,7 @@ def add_config_arguments(parser: argparse.ArgumentParser, *, default: str | None
         default: the file when ``--config`` is not given; None: no file.
     """
     shown = f" (default: {default})" if default else ""
-    parser.add_argument(
-        "--config", metavar="FILE", default=default, help=f"the experiment's YAML file{shown}"
-    )
+    parser.add_argument("--config", metavar="FILE", default=default, help=f"the experiment's YAML file{shown}")
     parser.add_argument(
         "--set",
         dest="settings",
@@ -29,9 +27,7 @@ def add_config_arguments(parser: argparse.ArgumentParser, *, default: str | None
         type=_setting,
         help="change one setting, for example views.hfov_deg=75 (again for more)",
     )
-    parser.add_argument(
-        "overrides", nargs="*", metavar="KEY=VALUE", type=_setting, help="the same as --set KEY=VALUE"
-    )
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", type=_setting, help="the same as --set KEY=VALUE")
 
 
 def read_config(args: argparse.Namespace) -> "PanollavaConfig":
@@ -55,7 +51,5 @@ def overrides_of(args: argparse.Namespace) -> list[str]:
 
 def _setting(text: str) -> str:
     if "=" not in text.lstrip("="):
-        raise argparse.ArgumentTypeError(
-            f"'{text}' is no setting; write KEY=VALUE, for example views.hfov_deg=75"
-        )
+        raise argparse.ArgumentTypeError(f"'{text}' is no setting; write KEY=VALUE, for example views.hfov_deg=75")
     return text

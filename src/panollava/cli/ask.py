@@ -6,12 +6,8 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "image", type=Path, metavar="PANORAMA", help="an equirectangular image, width = 2 x height"
-    )
-    parser.add_argument(
-        "questions", nargs="+", metavar="QUESTION", help="what to ask; the image is read once"
-    )
+    parser.add_argument("image", type=Path, metavar="PANORAMA", help="an equirectangular image, width = 2 x height")
+    parser.add_argument("questions", nargs="+", metavar="QUESTION", help="what to ask; the image is read once")
     parser.add_argument(
         "--checkpoint",
         required=True,

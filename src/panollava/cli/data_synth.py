@@ -6,9 +6,7 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="folder for images, CSV and JSONL"
-    )
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for images, CSV and JSONL")
     parser.add_argument("--count", type=int, default=1250, metavar="N", help="panoramas (default: 1250)")
     parser.add_argument("--seed", type=int, default=7, metavar="S", help="seed of the scenes (default: 7)")
     parser.add_argument("--width", type=int, default=512, metavar="PX", help="width in pixels (default: 512)")

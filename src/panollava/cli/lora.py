@@ -20,9 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--vision-model", metavar="NAME", help="vision encoder, likewise")
     parser.add_argument("--lora-r", type=int, metavar="R", help="rank")
-    parser.add_argument(
-        "--lora-alpha", type=float, metavar="A", help="scale: updates are multiplied by A / R"
-    )
+    parser.add_argument("--lora-alpha", type=float, metavar="A", help="scale: updates are multiplied by A / R")
     parser.add_argument("--lora-dropout", type=float, metavar="P", help="dropout on the adapter's input")
     parser.add_argument("--name", help="name of the run (default: lora_<model>_r<R>_a<A>)")
     parser.add_argument(

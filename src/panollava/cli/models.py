@@ -47,20 +47,14 @@ def run(args: argparse.Namespace) -> int:
         print()
         _print_table("Vision encoders", list_presets("vision"))
         print("\n* the hub asks for a login and an accepted licence")
-        print(
-            "'embedded' (both roles) ships with the package. Any other Hugging Face id or folder works too."
-        )
+        print("'embedded' (both roles) ships with the package. Any other Hugging Face id or folder works too.")
     return 0
 
 
 def _print_table(title: str, presets: "tuple[ModelPreset, ...]") -> None:
     print(title)
     for number, preset in enumerate(presets, start=1):
-        size = (
-            f"{preset.parameters_m / 1000:.1f} B"
-            if preset.parameters_m >= 1000
-            else f"{preset.parameters_m} M"
-        )
+        size = f"{preset.parameters_m / 1000:.1f} B" if preset.parameters_m >= 1000 else f"{preset.parameters_m} M"
         mark = "*" if preset.gated else ""
         print(f"  {number:2}  {preset.name:<13} {size:>7}  {preset.family:<10} {preset.model_id}{mark}")
 

@@ -100,6 +100,4 @@ def write_text(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
-        raise MetricError(
-            f"cannot write {path}: {error.strerror}. Give a path that can be written."
-        ) from error
+        raise MetricError(f"cannot write {path}: {error.strerror}. Give a path that can be written.") from error

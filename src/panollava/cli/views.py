@@ -16,24 +16,16 @@ _SIZE_PX = 224
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "image", type=Path, metavar="PANORAMA", help="an equirectangular image, width = 2 x height"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path(), metavar="DIR", help="folder to write to (default: here)"
-    )
+    parser.add_argument("image", type=Path, metavar="PANORAMA", help="an equirectangular image, width = 2 x height")
+    parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="folder to write to (default: here)")
     parser.add_argument("--each", action="store_true", help="write every view as a PNG as well")
     parser.add_argument("--report", action="store_true", help="list the views, their angles and overlaps")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    layout = parser.add_argument_group(
-        "layout", "Each stands for a key of the section views of the configuration."
-    )
+    layout = parser.add_argument_group("layout", "Each stands for a key of the section views of the configuration.")
     layout.add_argument("--layout", choices=LAYOUTS, help="kind of views (default: e2p)")
     layout.add_argument("--hfov-deg", type=float, metavar="DEG", help="horizontal field of view")
     layout.add_argument("--vfov-deg", type=float, metavar="DEG", help="vertical field of view (sliding)")
-    layout.add_argument(
-        "--overlap", type=float, metavar="FRACTION", help="overlap of neighbours, 0 to below 1"
-    )
+    layout.add_argument("--overlap", type=float, metavar="FRACTION", help="overlap of neighbours, 0 to below 1")
     layout.add_argument("--pitch-deg", type=float, metavar="DEG", help="pitch of the ring, up positive")
     layout.add_argument("--size-px", type=int, metavar="PX", help=f"side of a view (default: {_SIZE_PX})")
     layout.add_argument("--grid", type=int, nargs=2, metavar=("ROWS", "COLS"), help="tiles (anyres)")

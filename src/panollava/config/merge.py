@@ -53,9 +53,7 @@ def apply_override(data: dict[str, Any], override: str) -> dict[str, Any]:
     dotted, equals, text = override.partition("=")
     keys = [key.strip() for key in dotted.split(".")]
     if not equals or not all(keys):
-        raise ConfigError(
-            f"override '{override}': write it as path.to.key=value, for example views.hfov_deg=75."
-        )
+        raise ConfigError(f"override '{override}': write it as path.to.key=value, for example views.hfov_deg=75.")
     if not text.strip():
         raise ConfigError(f"override '{override}': the value is missing; write {dotted}=null for no value.")
     value = parse_yaml(text, origin=f"override '{override}'")
@@ -87,17 +85,13 @@ def _replace(node: Any, keys: list[str], value: Any, *, done: list[str]) -> Any:
             _replace(item, rest, value, done=[*done, key]) if position == index else item
             for position, item in enumerate(node)
         ]
-    raise ConfigError(
-        f"{path}: is the value {node!r}, not a section; '{'.'.join([*done, *keys])}' leads nowhere."
-    )
+    raise ConfigError(f"{path}: is the value {node!r}, not a section; '{'.'.join([*done, *keys])}' leads nowhere.")
 
 
 def _index_of(entries: list[Any], key: str, *, path: str) -> int:
     names = [entry.get("name") for entry in entries if isinstance(entry, dict)]
     if key in names:
-        return next(
-            i for i, entry in enumerate(entries) if isinstance(entry, dict) and entry.get("name") == key
-        )
+        return next(i for i, entry in enumerate(entries) if isinstance(entry, dict) and entry.get("name") == key)
     if key.isascii() and key.isdigit():
         if int(key) < len(entries):
             return int(key)

@@ -43,12 +43,8 @@ _TABLE = (
     ModelPreset("qwen_3b", "language", "Qwen/Qwen2.5-3B-Instruct", 3086, 2048, "Qwen2.5"),
     ModelPreset("qwen_7b", "language", "Qwen/Qwen2.5-7B-Instruct", 7616, 3584, "Qwen2.5"),
     ModelPreset("qwen_14b", "language", "Qwen/Qwen2.5-14B-Instruct", 14770, 5120, "Qwen2.5"),
-    ModelPreset(
-        "llama_1b", "language", "meta-llama/Llama-3.2-1B-Instruct", 1236, 2048, "Llama 3.2", gated=True
-    ),
-    ModelPreset(
-        "llama_3b", "language", "meta-llama/Llama-3.2-3B-Instruct", 3213, 3072, "Llama 3.2", gated=True
-    ),
+    ModelPreset("llama_1b", "language", "meta-llama/Llama-3.2-1B-Instruct", 1236, 2048, "Llama 3.2", gated=True),
+    ModelPreset("llama_3b", "language", "meta-llama/Llama-3.2-3B-Instruct", 3213, 3072, "Llama 3.2", gated=True),
     ModelPreset("gemma_2b", "language", "google/gemma-2-2b-it", 2614, 2304, "Gemma 2", gated=True),
     ModelPreset("gemma_9b", "language", "google/gemma-2-9b-it", 9242, 3584, "Gemma 2", gated=True),
 )

@@ -97,11 +97,7 @@ def _allowed(detail: ErrorDetails) -> str:
     if detail["type"] == "literal_error":
         return ", ".join(_choices(detail))
     text = detail["msg"].removeprefix("Input should be ").removeprefix("Value should ")
-    return (
-        text.replace("valid dictionary", "mapping")
-        .replace("valid array", "list")
-        .replace("valid tuple", "list")
-    )
+    return text.replace("valid dictionary", "mapping").replace("valid array", "list").replace("valid tuple", "list")
 
 
 def _choices(detail: ErrorDetails) -> list[str]:

@@ -86,9 +86,7 @@ class TrainerConfig(Section):
     precision: Literal["32-true", "bf16-mixed", "bf16-true", "16-mixed", "16-true", "64-true"] = Field(
         "32-true", description="Arithmetic of training."
     )
-    strategy: str = Field(
-        "auto", min_length=1, description="Lightning strategy: auto, ddp, fsdp, deepspeed, ..."
-    )
+    strategy: str = Field("auto", min_length=1, description="Lightning strategy: auto, ddp, fsdp, deepspeed, ...")
     gradient_clip: float | None = Field(1.0, gt=0, description="Largest gradient norm; null: no clipping.")
     log_every: int = Field(10, ge=1, description="Optimiser steps between two log lines.")
     threads: int | None = Field(None, ge=1, description="CPU threads of torch; null: torch's choice.")
@@ -112,9 +110,7 @@ class PanollavaConfig(Section):
     language: LanguageConfig = Field(LanguageConfig(), description="Language model.")
     lora: LoraConfig = Field(LoraConfig(), description="Adapter of the language model.")
     data: DataConfig = Field(DataConfig(), description="Training, validation and test samples.")
-    stages: tuple[StageConfig, ...] = Field(
-        default_stages(), min_length=1, description="Training stages, in order."
-    )
+    stages: tuple[StageConfig, ...] = Field(default_stages(), min_length=1, description="Training stages, in order.")
     generation: GenerationConfig = Field(GenerationConfig(), description="Decoding of answers.")
     evaluation: EvaluationConfig = Field(EvaluationConfig(), description="Measurements.")
     trainer: TrainerConfig = Field(TrainerConfig(), description="Machine and arithmetic.")
@@ -124,9 +120,7 @@ class PanollavaConfig(Section):
         names = [stage.name for stage in self.stages]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(
-                    f"stages: the name '{name}' is used {names.count(name)} times; names are unique"
-                )
+                raise ValueError(f"stages: the name '{name}' is used {names.count(name)} times; names are unique")
         for stage in self.stages:
             if "adapter" in stage.trains and not self.lora.enabled:
                 raise ValueError(

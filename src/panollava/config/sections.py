@@ -41,9 +41,7 @@ class ViewsConfig(Section):
         "that wrap over the seam; resize: the whole panorama; anyres: planar tiles.",
     )
     hfov_deg: float = Field(90.0, gt=0, le=180, description="Horizontal field of view (e2p, sliding).")
-    vfov_deg: float | None = Field(
-        None, gt=0, le=180, description="Vertical field of view (sliding); null: hfov_deg."
-    )
+    vfov_deg: float | None = Field(None, gt=0, le=180, description="Vertical field of view (sliding); null: hfov_deg.")
     overlap: float = Field(
         0.5, ge=0, lt=1, description="Overlap of neighbours as an angle, 1 - stride/hfov_deg (e2p, sliding)."
     )
@@ -105,9 +103,7 @@ class VisionConfig(Section):
     model: str = Field(
         "embedded", min_length=1, description="Preset name, Hugging Face id or local folder of the encoder."
     )
-    revision: str | None = Field(
-        None, description="Branch, tag or commit on the hub; null: the default branch."
-    )
+    revision: str | None = Field(None, description="Branch, tag or commit on the hub; null: the default branch.")
     dtype: Dtype = Field("float32", description="Number type of the encoder's weights.")
     feature_layer: int = Field(
         -1, description="Hidden state that feeds the resampler; -1: the last block, -2: the one before."
@@ -120,9 +116,7 @@ class VisionConfig(Section):
 class ResamplerConfig(Section):
     """From the encoder's patches to fewer vision tokens per view."""
 
-    kind: Literal["mlp", "perceiver"] = Field(
-        "mlp", description="mlp: pool patches; perceiver: learned queries."
-    )
+    kind: Literal["mlp", "perceiver"] = Field("mlp", description="mlp: pool patches; perceiver: learned queries.")
     pool: int = Field(2, ge=1, description="mlp: pool x pool neighbouring patches become one token.")
     hidden: int | None = Field(None, ge=1, description="Width inside; null: the encoder's width.")
     queries: int = Field(16, ge=1, description="perceiver: number of tokens per view.")
@@ -133,9 +127,7 @@ class ResamplerConfig(Section):
 class PositionConfig(Section):
     """How a vision token learns which way it looks."""
 
-    kind: Literal["ray", "none"] = Field(
-        "ray", description="ray: encode the unit ray of each token; none: off."
-    )
+    kind: Literal["ray", "none"] = Field("ray", description="ray: encode the unit ray of each token; none: off.")
     harmonics: int = Field(8, ge=1, description="Number of circular harmonics of the ray encoding.")
     hidden: int | None = Field(None, ge=1, description="Width inside; null: the language model's width.")
 
@@ -146,9 +138,7 @@ class LanguageConfig(Section):
     model: str = Field(
         "embedded", min_length=1, description="Preset name, Hugging Face id or local folder of the model."
     )
-    revision: str | None = Field(
-        None, description="Branch, tag or commit on the hub; null: the default branch."
-    )
+    revision: str | None = Field(None, description="Branch, tag or commit on the hub; null: the default branch.")
     dtype: Dtype = Field("float32", description="Number type of the model's weights.")
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = Field(
         "auto",
@@ -171,7 +161,5 @@ class LoraConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> "LoraConfig":
         if self.enabled and not self.target_modules:
-            raise ValueError(
-                "target_modules is empty; name at least one layer, or write auto, or enabled: false"
-            )
+            raise ValueError("target_modules is empty; name at least one layer, or write auto, or enabled: false")
         return self

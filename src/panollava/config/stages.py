@@ -39,21 +39,15 @@ class SyntheticConfig(Section):
 
     count: int = Field(1250, ge=1, description="Number of panoramas over all splits.")
     seed: int = Field(7, ge=0, description="Seed of the scenes.")
-    width: int = Field(
-        512, ge=64, multiple_of=2, description="Width of a panorama in pixels; height is half."
-    )
+    width: int = Field(512, ge=64, multiple_of=2, description="Width of a panorama in pixels; height is half.")
     questions_per_panorama: int = Field(24, ge=1, description="Questions made for each panorama.")
 
 
 class DataConfig(Section):
     """What is trained and tested on."""
 
-    train: tuple[DataEntry, ...] = Field(
-        (DataEntry(),), min_length=1, description="Sources of training samples."
-    )
-    val: tuple[DataEntry, ...] = Field(
-        (DataEntry(),), description="Sources of validation samples; may be empty."
-    )
+    train: tuple[DataEntry, ...] = Field((DataEntry(),), min_length=1, description="Sources of training samples.")
+    val: tuple[DataEntry, ...] = Field((DataEntry(),), description="Sources of validation samples; may be empty.")
     test: tuple[DataEntry, ...] = Field((DataEntry(),), description="Sources of test samples; may be empty.")
     synthetic: SyntheticConfig = Field(SyntheticConfig(), description="How SurroundQA is generated.")
     cache_features: bool = Field(

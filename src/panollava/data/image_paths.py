@@ -74,9 +74,7 @@ class ImageFinder:
         return ImageFile(path, image_id)
 
     def _from_url(self, cell: str) -> ImageFile:
-        written = (
-            re.split(r"[?#]", cell.split("://", 1)[1], maxsplit=1)[0].partition("/")[2].rpartition("/")[2]
-        )
+        written = re.split(r"[?#]", cell.split("://", 1)[1], maxsplit=1)[0].partition("/")[2].rpartition("/")[2]
         names = [name for name in dict.fromkeys((written, unquote(written))) if _is_file_name(name)]
         if not names:
             raise DataError(f"the URL '{cell}' names no file; write the name of a local image file")

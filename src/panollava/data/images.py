@@ -85,9 +85,7 @@ def open_panorama(
         with path.open("rb") as file:
             pixels = _read(path, file, max_pixels)
     except OSError as error:
-        raise DataError(
-            f"{path}: the image cannot be read ({error.strerror or error}). Check the path."
-        ) from error
+        raise DataError(f"{path}: the image cannot be read ({error.strerror or error}). Check the path.") from error
     _check_shape(path, pixels, assume_full=assume_full)
     return pixels
 
@@ -102,9 +100,7 @@ def _read(path: Path, file: IO[bytes], max_pixels: int) -> UInt8[np.ndarray, "h 
     except DataError:  # also a ValueError
         raise
     except Image.DecompressionBombError as error:
-        raise DataError(
-            f"{path}: the image is too large for its decoder ({error}). Scale it down."
-        ) from error
+        raise DataError(f"{path}: the image is too large for its decoder ({error}). Scale it down.") from error
     except _DAMAGE as error:
         raise DataError(
             f"{path}: the image is truncated or damaged ({error}). Fetch or export it again; a partial "
@@ -174,9 +170,7 @@ def upright(pixels: Shaped[np.ndarray, "h w c"], *, orientation: int) -> Shaped[
 def _rgb(path: Path, image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
     """Convert a decoded image of any accepted mode."""
     mode = image.mode
-    if mode.startswith("I;16") or (
-        mode == "I" and image.format == "PNG"
-    ):  # Pillow < 11 says I for 16-bit PNG
+    if mode.startswith("I;16") or (mode == "I" and image.format == "PNG"):  # Pillow < 11 says I for 16-bit PNG
         grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if mode in _ALPHA_MODES or (mode in _PLAIN_MODES and "transparency" in image.info):

@@ -108,9 +108,7 @@ def read_manifest(
     path = Path(path)
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise DataError(
-            f"{path}: {unknown_name('manifest format', path.suffix, _READERS)} Convert or rename it."
-        )
+        raise DataError(f"{path}: {unknown_name('manifest format', path.suffix, _READERS)} Convert or rename it.")
     finder = ImageFinder(path, path.parent if image_root is None else Path(image_root), check_images)
     samples: list[Sample] = []
     problems: list[str] = []
@@ -141,9 +139,7 @@ def group_by_image(samples: Sequence[Sample]) -> list[PanoramaSamples]:
     return [PanoramaSamples(image, tuple(group)) for image, group in groups.items()]
 
 
-def mix(
-    sources: Sequence[Sequence[Sample]], *, weights: Sequence[float], seed: int, epoch: int = 0
-) -> list[Sample]:
+def mix(sources: Sequence[Sequence[Sample]], *, weights: Sequence[float], seed: int, epoch: int = 0) -> list[Sample]:
     """Mix sources into one epoch, in an order that is a pure function of (sources, weights, seed, epoch).
 
     A weight is the number of passes: 1 gives every row once, 2 every row twice, 0.5 half of the rows
@@ -167,14 +163,10 @@ def mix(
     picked: list[Sample] = []
     for number, (source, weight) in enumerate(zip(sources, weights, strict=True)):
         if not math.isfinite(weight) or weight < 0:
-            raise DataError(
-                f"weight {weight} of source {number}; a weight is finite and >= 0, such as 1 or 0.5."
-            )
+            raise DataError(f"weight {weight} of source {number}; a weight is finite and >= 0, such as 1 or 0.5.")
         if weight > 0 and not source:
             raise DataError(f"source {number} has weight {weight} and no samples; set weight 0 or remove it.")
-        picked += [
-            source[index] for index in _picks(len(source), weight, seed=seed, epoch=epoch, source=number)
-        ]
+        picked += [source[index] for index in _picks(len(source), weight, seed=seed, epoch=epoch, source=number)]
     if not picked:
         raise DataError("the mixture is empty; give at least one source a weight above 0.")
     order = permutation(len(picked), seed=seed, epoch=epoch, stream=-1)
@@ -212,9 +204,7 @@ def _checked(record: Record, path: Path, finder: ImageFinder, *, require_answer:
     if record.image in ("", "nan", "NaN"):
         raise bad_cell(path, record.where, record.columns["image"], "no image; write the image file's path")
     if not record.query:
-        raise bad_cell(
-            path, record.where, record.columns["query"], "no question; write one or remove the row"
-        )
+        raise bad_cell(path, record.where, record.columns["query"], "no question; write one or remove the row")
     if require_answer and record.answer is None:
         raise bad_cell(
             path,

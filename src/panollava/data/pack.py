@@ -67,10 +67,7 @@ def pack(
     rows = [_pack_one(chat, pairs, vision_tokens=vision_tokens) for pairs in conversations]
     width = max(len(row[0]) for row in rows)
     fills = (0, IGNORE_INDEX, 0, PAD_SEGMENT)
-    columns = [
-        torch.tensor([row[k] + [fill] * (width - len(row[k])) for row in rows])
-        for k, fill in enumerate(fills)
-    ]
+    columns = [torch.tensor([row[k] + [fill] * (width - len(row[k])) for row in rows]) for k, fill in enumerate(fills)]
     return PackedText(*columns)
 
 

@@ -34,8 +34,7 @@ def write_predictions_csv(path: str | Path, rows: Iterable[Sample]) -> None:
         _write(path, temporary, rows)
     except OSError as error:
         raise DataError(
-            f"{path}: the predictions cannot be written ({error.strerror or error}). Check the folder and "
-            "the disk."
+            f"{path}: the predictions cannot be written ({error.strerror or error}). Check the folder and the disk."
         ) from error
 
 

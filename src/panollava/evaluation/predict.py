@@ -10,7 +10,7 @@ from panollava.config.schema import PanollavaConfig
 from panollava.data.dataset import conversations
 from panollava.data.features import FeatureStore
 from panollava.data.manifest import PanoramaSamples, Sample, group_by_image
-from panollava.models.vlm import PanoramaBatch, PanoramaVLM
+from panollava.models.protocol import PanoramaBatch, PanoramaModel
 from panollava.text.chat import IGNORE_INDEX
 
 
@@ -24,7 +24,7 @@ class Answers:
 
 
 def answer(
-    model: PanoramaVLM,
+    model: PanoramaModel,
     samples: Sequence[Sample],
     cfg: PanollavaConfig,
     *,
@@ -40,7 +40,7 @@ def answer(
         store: Encoder features; None for a blind model.
         progress: Called with (questions done, questions in all).
     """
-    device = model.rays.device
+    device = model.device
     groups = group_by_image(samples)
     size = cfg.evaluation.batch_size
     done = Answers([], [], [])
@@ -59,7 +59,7 @@ def answer(
 
 
 def _generate(
-    model: PanoramaVLM,
+    model: PanoramaModel,
     groups: Sequence[PanoramaSamples],
     features: tuple[torch.Tensor, ...] | None,
     cfg: PanollavaConfig,
@@ -81,10 +81,10 @@ def _generate(
 
 @torch.no_grad()
 def _likelihood(
-    model: PanoramaVLM, groups: Sequence[PanoramaSamples], features: tuple[torch.Tensor, ...] | None
+    model: PanoramaModel, groups: Sequence[PanoramaSamples], features: tuple[torch.Tensor, ...] | None
 ) -> tuple[list[float], list[int]]:
     """Return per sample the negative log-likelihood of its reference (nats) and its number of tokens."""
-    text = model.pack(conversations([group.samples for group in groups])).to(model.rays.device)
+    text = model.pack(conversations([group.samples for group in groups])).to(model.device)
     logits, labels = model.supervised_logits(PanoramaBatch(features, text))
     loss = nn.functional.cross_entropy(logits, labels, reduction="none")
     wanted = text.labels[:, 1:] != IGNORE_INDEX

@@ -11,7 +11,7 @@ from panollava.checkpoints.resolve import resolve_checkpoint
 from panollava.config import build_config
 from panollava.config.schema import PanollavaConfig
 from panollava.data.features import load_views
-from panollava.models.vlm import PanoramaVLM, ViewFeatures
+from panollava.models.protocol import PanoramaModel, ViewFeatures
 
 
 @dataclass(slots=True)
@@ -24,7 +24,7 @@ class Session:
         'a red cube'
     """
 
-    model: PanoramaVLM
+    model: PanoramaModel
     cfg: PanollavaConfig
     meta: CheckpointMeta
     _seen: tuple[tuple[str, int, int], ViewFeatures] | None = field(default=None, repr=False)
@@ -66,7 +66,7 @@ class Session:
         state = image.stat() if image.is_file() else None  # another picture may have taken the name
         seen = (str(image), state.st_mtime_ns if state else 0, state.st_size if state else 0)
         if self._seen is None or self._seen[0] != seen:
-            device = self.model.rays.device
+            device = self.model.device
             views = tuple(group[None].to(device) for group in load_views(image, self.model.layout))
             with torch.no_grad():
                 self._seen = (seen, self.model.encode(views))

@@ -174,9 +174,7 @@ def soft_angle_score(delta_deg: float) -> float:
 
 def _true_sectors(references: Sequence[str], sectors: Sequence[str], count: int) -> list[int]:
     if len(references) != count:
-        raise MetricError(
-            f"{count} predictions but {len(references)} references: give one reference per prediction."
-        )
+        raise MetricError(f"{count} predictions but {len(references)} references: give one reference per prediction.")
     truth = []
     for row, reference in enumerate(references, start=1):
         index = find_sector(reference, sectors=sectors)

@@ -32,7 +32,5 @@ def dino_similarity(features: NDArray[np.floating], *, reference: NDArray[np.flo
     ours, theirs = features.astype(np.float64), reference.astype(np.float64)
     scale = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
     if not (np.isfinite(scale).all() and scale.all()):
-        raise MetricError(
-            "a feature is all zeros or not finite, so it has no direction. Check the encoder's output."
-        )
+        raise MetricError("a feature is all zeros or not finite, so it has no direction. Check the encoder's output.")
     return float(np.mean(np.sum(ours * theirs, axis=1) / scale))

@@ -60,9 +60,7 @@ def check_items(
     if protocol not in PROTOCOLS:
         raise MetricError(unknown_name("protocol", protocol, PROTOCOLS))
     if isinstance(predictions, str) or isinstance(references, str):
-        raise MetricError(
-            "predictions and references are sequences of texts; got one text. Put it in a list."
-        )
+        raise MetricError("predictions and references are sequences of texts; got one text. Put it in a list.")
     if len(predictions) != len(references):
         raise MetricError(
             f"{len(predictions)} predictions but {len(references)} reference entries: every prediction needs"
@@ -119,9 +117,7 @@ def group_rows(
     numbers = row_numbers if row_numbers is not None else range(1, len(predictions) + 1)
     first: dict[tuple[str, str], tuple[int, str]] = {}
     grouped: dict[tuple[str, str], list[str]] = {}
-    for row, prediction, reference, image, query in zip(
-        numbers, predictions, references, images, queries, strict=True
-    ):
+    for row, prediction, reference, image, query in zip(numbers, predictions, references, images, queries, strict=True):
         check_text(prediction, what="prediction", row=row)
         check_reference(reference, row=row)
         key = (image, query)
@@ -149,6 +145,4 @@ def check_reference(value: object, *, row: int) -> None:
     """Raise MetricError unless the value is a text with a visible character."""
     check_text(value, what="reference", row=row)
     if not str(value).strip():
-        raise MetricError(
-            f"row {row}: the reference is empty, so nothing can match it. Fill it or leave the row out."
-        )
+        raise MetricError(f"row {row}: the reference is empty, so nothing can match it. Fill it or leave the row out.")

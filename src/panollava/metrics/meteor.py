@@ -51,9 +51,7 @@ def meteor(
     return scores
 
 
-def _pair_score(
-    hypothesis: list[str], reference: list[str], stem: Callable[[str], str], wordnet: WordNet
-) -> float:
+def _pair_score(hypothesis: list[str], reference: list[str], stem: Callable[[str], str], wordnet: WordNet) -> float:
     pairs, left_h, left_r = _match_equal(list(enumerate(hypothesis)), list(enumerate(reference)))
     if left_h and left_r:
         stems_h = [(i, stem(word)) for i, word in left_h]
@@ -98,9 +96,7 @@ def _match_synonyms(hypothesis: Words, reference: Words, wordnet: WordNet) -> Pa
     pairs: Pairs = []
     for i, word in reversed(hypothesis):
         synonyms = wordnet.synonyms(word)
-        options = [
-            name for name, positions in free.items() if positions and (name in synonyms or name == word)
-        ]
+        options = [name for name, positions in free.items() if positions and (name in synonyms or name == word)]
         if options:
             best = max(options, key=lambda name: free[name][-1])
             pairs.append((i, free[best].pop()))
@@ -112,8 +108,7 @@ def _porter() -> Callable[[str], str]:
         from nltk.stem.porter import PorterStemmer  # about a second: only when METEOR is asked for
     except ImportError as error:
         raise MetricUnavailable(
-            "METEOR needs the Porter stemmer of the package 'nltk'."
-            " Run ./install_eval_metrics.sh, or pip install nltk."
+            "METEOR needs the Porter stemmer of the package 'nltk'. Run ./install_eval_metrics.sh, or pip install nltk."
         ) from error
     stem: Callable[[str], str] = PorterStemmer().stem
     return stem

@@ -55,13 +55,10 @@ class Predictions:
             return check_items(self.predictions, self.references, protocol="rows")
         if self.keys is None:
             raise MetricError(
-                f"the protocol 'grouped' needs the columns {' and '.join(KEY)}."
-                " Add them, or use the protocol 'rows'."
+                f"the protocol 'grouped' needs the columns {' and '.join(KEY)}. Add them, or use the protocol 'rows'."
             )
         images, queries = zip(*self.keys, strict=True) if self.keys else ((), ())
-        return group_rows(
-            self.predictions, self.references, images=images, queries=queries, row_numbers=self.rows
-        )
+        return group_rows(self.predictions, self.references, images=images, queries=queries, row_numbers=self.rows)
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -75,17 +72,13 @@ def read_predictions(path: Path) -> Predictions:
         with path.open(encoding="utf-8-sig", newline="") as file:
             records = list(csv.reader(file, strict=True))
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read: {error.strerror}. Give the path of a predictions CSV."
-        ) from error
+        raise DataError(f"{path}: cannot be read: {error.strerror}. Give the path of a predictions CSV.") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: byte {error.start} is not UTF-8. Save the file as UTF-8.") from error
     except csv.Error as error:
         raise DataError(f"{path}: not a CSV file: {error}. Check quotes and the size of cells.") from error
     if not records:
-        raise DataError(
-            f"{path}: the file is empty. The first row must name the columns {', '.join(REQUIRED)}."
-        )
+        raise DataError(f"{path}: the file is empty. The first row must name the columns {', '.join(REQUIRED)}.")
     return _columns(path, records)
 
 
@@ -121,6 +114,4 @@ def _columns(path: Path, records: list[list[str]]) -> Predictions:
 
 def unknown_column(name: str, header: list[str]) -> str:
     """Return the text of a missing-column error."""
-    return (
-        f"the column '{name}' is missing. Columns here: {', '.join(header)}. Needed: {', '.join(REQUIRED)}."
-    )
+    return f"the column '{name}' is missing. Columns here: {', '.join(header)}. Needed: {', '.join(REQUIRED)}."

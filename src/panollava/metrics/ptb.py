@@ -110,9 +110,7 @@ def ptb_tokens(text: str) -> list[str]:
     """
     if _PLAIN.fullmatch(text):
         words = text.lower().replace(",", " ").removesuffix(".").split()
-        if not _SPLIT_WORDS.keys() & words and (
-            text[-1] != "." or words[-1:] == [] or words[-1] not in _PERIOD
-        ):
+        if not _SPLIT_WORDS.keys() & words and (text[-1] != "." or words[-1:] == [] or words[-1] not in _PERIOD):
             return words
     if not text.isascii():
         text = _BEYOND.sub(" ", text.translate(_ASCII_FORMS))

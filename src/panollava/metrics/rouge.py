@@ -30,9 +30,7 @@ def rouge_tokens(text: str) -> list[str]:
     return _NOT_ALPHANUMERIC.sub(" ", text.lower()).split()
 
 
-def rouge_l(
-    predictions: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
-) -> NDArray[np.float64]:
+def rouge_l(predictions: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> NDArray[np.float64]:
     """Return ROUGE-L F1 of each item, the best over its references; the corpus score is the mean.
 
     Args:
@@ -43,9 +41,7 @@ def rouge_l(
         >>> rouge_l([["a", "red", "chair"]], [[["a", "chair"]]]).tolist()
         [0.8]
     """
-    return np.array(
-        [max(_f1(p, group)) for p, group in zip(predictions, references, strict=True)], dtype=np.float64
-    )
+    return np.array([max(_f1(p, group)) for p, group in zip(predictions, references, strict=True)], dtype=np.float64)
 
 
 def _f1(prediction: Sequence[str], group: Sequence[Sequence[str]]) -> list[float]:

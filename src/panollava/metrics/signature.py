@@ -46,6 +46,5 @@ def package_version(package: str) -> str:
         return version(package)
     except PackageNotFoundError as error:
         raise MetricUnavailable(
-            f"the package '{package}' is not installed."
-            f" Run ./install_eval_metrics.sh, or pip install {package}."
+            f"the package '{package}' is not installed. Run ./install_eval_metrics.sh, or pip install {package}."
         ) from error

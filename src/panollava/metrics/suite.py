@@ -90,9 +90,7 @@ def score_items(
     return MetricReport(results, items.protocol, len(items.predictions), items.rows, items.empty_predictions)
 
 
-def _score(
-    name: str, metric: Metric, items: Items, tokens: TokenTable, tokenizer: str | None
-) -> MetricResult:
+def _score(name: str, metric: Metric, items: Items, tokens: TokenTable, tokenizer: str | None) -> MetricResult:
     empty = MetricResult(name, metric.label, None, metric.higher_is_better, metric.implementation)
     try:
         outcome = metric.run(items, tokens, tokenizer)
@@ -113,9 +111,7 @@ def _mean(per_item: NDArray[np.float64], signature: str, note: str = "") -> Outc
 
 def _fields(items: Items, tokenizer: str, more: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return the signature of a lower-cased metric: references, case, tokenizer, then what it adds."""
-    return make_signature(
-        {"nrefs": reference_count(items.references), "case": "lc", "tok": tokenizer, **more}
-    )
+    return make_signature({"nrefs": reference_count(items.references), "case": "lc", "tok": tokenizer, **more})
 
 
 def _readable(items: Items, references: list[Tokens], tokenizer: str, *, label: str) -> str:
@@ -172,9 +168,7 @@ def _coco_rouge_l(items: Items, tokens: TokenTable, tokenizer: str | None) -> Ou
     predictions, references = tokens(name)
     texts = [[" ".join(words) for words in group] for group in references]
     scores = coco_rouge_l([" ".join(words) for words in predictions], texts)
-    said = np.array(
-        [bool(text.strip()) for text in items.predictions]
-    )  # "" would match a reference of only "."
+    said = np.array([bool(text.strip()) for text in items.predictions])  # "" would match a reference of only "."
     return _mean(scores * said, _fields(items, name, {"beta": "1.2"}))
 
 
@@ -201,9 +195,7 @@ def _spice(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome: 
 
 
 def _exact_match(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:  # noqa: ARG001
-    signature = make_signature(
-        {"nrefs": reference_count(items.references), "case": "lc", "norm": "articles-numbers"}
-    )
+    signature = make_signature({"nrefs": reference_count(items.references), "case": "lc", "norm": "articles-numbers"})
     return _mean(exact_match(items.predictions, items.references), signature)
 
 

@@ -104,9 +104,7 @@ def _visual_path(cfg: PanollavaConfig, vision: VisionEncoder, *, width: int, sca
     projector = Projector(in_width=resampler.out_width, out_width=width, scale=scale)
     position = None
     if cfg.position.kind == "ray":
-        position = RayPosition(
-            width=width, harmonics=cfg.position.harmonics, hidden=cfg.position.hidden, scale=scale
-        )
+        position = RayPosition(width=width, harmonics=cfg.position.harmonics, hidden=cfg.position.hidden, scale=scale)
     return {"vision": vision, "resampler": resampler, "projector": projector, "position": position}
 
 

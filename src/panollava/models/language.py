@@ -108,9 +108,7 @@ def load_language(
     try:
         config = AutoConfig.from_pretrained(path, revision=revision)
         kind = choose_attention(config.model_type, attention)
-        model = AutoModelForCausalLM.from_pretrained(
-            path, dtype=dtype, attn_implementation=kind, revision=revision
-        )
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, attn_implementation=kind, revision=revision)
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_source(path), revision=revision)
     except (OSError, ValueError) as error:
         raise ModelError(

@@ -10,12 +10,11 @@ model and adapter on the same questions, without a panorama; what it can answer,
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from panollava.data.pack import PackedText, pack, placeholder_mask
@@ -25,46 +24,12 @@ from panollava.models.fusion import fuse
 from panollava.models.language import LORA_MARK, LanguageModel
 from panollava.models.position import RayPosition
 from panollava.models.projector import Projector
+from panollava.models.protocol import LanguageLoss, PanoramaBatch, ViewFeatures, ViewPixels
 from panollava.models.resamplers import Resampler
 from panollava.models.vision import VisionEncoder
 from panollava.text.chat import ChatFormat
 
 COMPONENTS = ("vision", "resampler", "projector", "position", "language", "adapter")
-
-ViewFeatures = tuple[Float[Tensor, "b v rows cols d"], ...]
-"""Patch features of a batch of panoramas, one tensor per group of views of one size."""
-
-ViewPixels = tuple[UInt8[Tensor, "b v h w 3"], ...]
-"""Rendered views of a batch of panoramas, grouped likewise."""
-
-
-@dataclass(frozen=True, slots=True)
-class PanoramaBatch:
-    """What one step needs: packed conversations, and what the panoramas look like (nothing when blind).
-
-    Attributes:
-        features: Patch features, where the encoder is frozen and they are known.
-        text: The packed conversations.
-        views: Rendered views, to be encoded in the step, where features are not given.
-    """
-
-    features: ViewFeatures | None
-    text: PackedText
-    views: ViewPixels | None = None
-
-    def to(self, device: torch.device) -> "PanoramaBatch":
-        """Return the same batch on another device."""
-        features = None if self.features is None else tuple(f.to(device) for f in self.features)
-        views = None if self.views is None else tuple(v.to(device) for v in self.views)
-        return PanoramaBatch(features, self.text.to(device), views)
-
-
-@dataclass(frozen=True, slots=True)
-class LanguageLoss:
-    """Mean negative log-likelihood in nats over supervised tokens, and their number."""
-
-    loss: Float[Tensor, ""]
-    tokens: int
 
 
 class PanoramaVLM(nn.Module):
@@ -105,6 +70,11 @@ class PanoramaVLM(nn.Module):
     def blind(self) -> bool:
         """Whether the model has no visual path."""
         return self.vision is None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        return self.rays.device
 
     @property
     def token_count(self) -> int:
@@ -185,9 +155,7 @@ class PanoramaVLM(nn.Module):
             return words
         return fuse(words, placeholder_mask(batch.text.ids), self.vision_tokens(features))
 
-    def supervised_logits(
-        self, batch: PanoramaBatch
-    ) -> tuple[Float[Tensor, "n vocab"], Int[Tensor, " n"]]:
+    def supervised_logits(self, batch: PanoramaBatch) -> tuple[Float[Tensor, "n vocab"], Int[Tensor, " n"]]:
         """Return the logits of every supervised token, and the tokens."""
         return self.language.supervised_logits(self.embed(batch), batch.text)
 
@@ -238,7 +206,7 @@ class PanoramaVLM(nn.Module):
 
     def _prefixes(self, features: ViewFeatures | None) -> Float[Tensor, "p n D"]:
         """Return the embeddings of the shared prefix of each panorama (one row when blind)."""
-        ids = torch.tensor([self.chat.prefix_ids(self.token_count)], device=self.rays.device)
+        ids = torch.tensor([self.chat.prefix_ids(self.token_count)], device=self.device)
         words = self.language.embed(ids)
         if features is None:
             return words

@@ -58,8 +58,7 @@ class LanguageBatches(Dataset[PanoramaBatch]):
     def __getitem__(self, number: int) -> PanoramaBatch:
         epoch, indices = self.plan.batches[number]
         chosen = [
-            choose_questions(self.panoramas[i], limit=self.limit, seed=self.seed, epoch=epoch, index=i)
-            for i in indices
+            choose_questions(self.panoramas[i], limit=self.limit, seed=self.seed, epoch=epoch, index=i) for i in indices
         ]
         text, images = self.model.pack(conversations(chosen)), [self.panoramas[i].image for i in indices]
         if self.store is not None:

@@ -32,7 +32,7 @@ class StageModule(LightningModule):
         self.last_val_loss: float | None = None
         self._val: list[tuple[float, int]] = []
 
-    def training_step(self, batch: Any, index: int) -> Tensor:  # noqa: ARG002
+    def training_step(self, batch: Any, index: int) -> Tensor:
         """Return the loss of one batch.
 
         Raises:
@@ -51,7 +51,7 @@ class StageModule(LightningModule):
         self.log("lr", self.optimizers().param_groups[0]["lr"], on_step=True, batch_size=1)
         return result.loss
 
-    def validation_step(self, batch: Any, index: int) -> None:  # noqa: ARG002
+    def validation_step(self, batch: Any, index: int) -> None:
         """Add one batch to the validation loss."""
         result = self._step(batch)
         self._val.append((float(result.loss), result.weight))
@@ -82,7 +82,7 @@ class StageModule(LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:  # noqa: ARG002
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Move a batch to the device."""
         if isinstance(batch, PanoramaBatch):
             return batch.to(device)

@@ -41,13 +41,18 @@ class StageProgress(Callback):
         self.task: TaskID | None = None
         self._mean: float | None = None
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the bar."""
         self.bar.start()
         self.task = self.bar.add_task(self.name, total=self.total, note="")
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int  # noqa: ARG002
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         """Advance it, with a running mean of the loss."""
         value = float(outputs["loss"]) if isinstance(outputs, dict) else float(outputs)
@@ -55,10 +60,10 @@ class StageProgress(Callback):
         if self.task is not None:
             self.bar.update(self.task, advance=1, note=f"loss {self._mean:.3f}")
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop it."""
         self.bar.stop()
 
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Leave the terminal usable."""
         self.bar.stop()

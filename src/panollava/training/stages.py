@@ -17,6 +17,7 @@ from panollava.data.features import FeatureStore
 from panollava.data.manifest import PanoramaSamples
 from panollava.errors import TrainingError
 from panollava.models.build import attach_adapter
+from panollava.models.protocol import PanoramaModel
 from panollava.models.vlm import PanoramaVLM
 from panollava.training.freeze import Trainable, set_trainable
 from panollava.training.loader import LanguageBatches, PixelBatches, StagePlan, loader
@@ -120,7 +121,7 @@ def run_stage(
     )
 
 
-def feature_store(model: PanoramaVLM, cfg: PanollavaConfig) -> FeatureStore | None:
+def feature_store(model: PanoramaModel, cfg: PanollavaConfig) -> FeatureStore | None:
     """Return the store of encoder features; its folder is named by encoder weights and layout. None when blind."""
     if model.blind:
         return None
@@ -131,7 +132,7 @@ def feature_store(model: PanoramaVLM, cfg: PanollavaConfig) -> FeatureStore | No
         folder = Path(cfg.paths.data) / "features" / f"{weights}-{views}"
 
     def encode(views: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        device = model.rays.device  # asked now: the trainer may have moved the model
+        device = model.device  # asked now: the trainer may have moved the model
         return tuple(f.cpu() for f in model.encode(tuple(v.to(device) for v in views)))
 
     return FeatureStore(encode=encode, layout=model.layout, folder=folder)
@@ -201,7 +202,7 @@ def _loaders(
 
 def _fill(store: FeatureStore, model: PanoramaVLM, images: Sequence[Path]) -> None:
     """Encode what is not in the store yet, on the device that the run will use."""
-    home = model.rays.device
+    home = model.device
     model.to("cuda" if torch.cuda.is_available() else home)
     with progress_bar() as bar:
         task = bar.add_task("encoding panoramas", total=len(images), note="")

@@ -146,9 +146,7 @@ def test_a_reader_that_leaves_is_no_traceback():
         "sys.modules['panollava.cli.probe'] = SimpleNamespace(add_arguments=lambda p: None, run=work)\n"
         "sys.exit(program.main(['probe']))\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.readline()
         process.stdout.close()
         err = process.stderr.read()
@@ -157,7 +155,5 @@ def test_a_reader_that_leaves_is_no_traceback():
 
 
 def test_python_dash_m_is_the_same_program():
-    done = subprocess.run(
-        [sys.executable, "-m", "panollava", "--version"], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-m", "panollava", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"panollava {__version__}\n"

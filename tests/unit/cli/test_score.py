@@ -46,10 +46,7 @@ def test_prints_one_line_a_metric_with_six_decimals_and_writes_json_and_csv(pred
 
 def test_protocol_rows(predictions, tmp_path):
     out = tmp_path / "o.json"
-    assert (
-        main(["score", str(predictions), "--protocol", "rows", "--metrics", "rougeL", "--json", str(out)])
-        == 0
-    )
+    assert main(["score", str(predictions), "--protocol", "rows", "--metrics", "rougeL", "--json", str(out)]) == 0
     assert json.loads(out.read_text(encoding="utf-8"))["items"] == 3
 
 

@@ -69,10 +69,7 @@ def calls(monkeypatch):
 
 
 def test_run_reads_the_file_and_the_changes(calls):
-    assert (
-        main(["run", "experiment.name=other", "--config", TINY, "--set", "lora.r=4", "views.overlap=0.25"])
-        == 0
-    )
+    assert main(["run", "experiment.name=other", "--config", TINY, "--set", "lora.r=4", "views.overlap=0.25"]) == 0
     ((_, config),) = calls
     assert (config.experiment.name, config.lora.r, config.views.overlap) == ("other", 4, 0.25)
 

@@ -90,9 +90,7 @@ def test_base_is_one_path(tmp_path):
 
 
 def test_a_list_of_stages_replaces_and_a_mapping_changes(tmp_path):
-    write(
-        tmp_path, "base.yaml", "stages:\n  - {name: one, trains: [adapter], lr: {adapter: 1e-4}, epochs: 3}\n"
-    )
+    write(tmp_path, "base.yaml", "stages:\n  - {name: one, trains: [adapter], lr: {adapter: 1e-4}, epochs: 3}\n")
     path = write(tmp_path, "child.yaml", "base: base.yaml\nstages:\n  one: {epochs: null, max_steps: 5}\n")
     (stage,) = load_config(path).stages
     assert (stage.epochs, stage.max_steps, stage.lr) == (None, 5, {"adapter": 1e-4})
@@ -155,10 +153,7 @@ def test_a_wrong_choice_has_a_nearest():
 
 
 def test_values_are_not_converted_in_silence():
-    assert (
-        message({"views": {"hfov_deg": "90"}})
-        == "x.yaml: views.hfov_deg: seen '90'; allowed: a valid number."
-    )
+    assert message({"views": {"hfov_deg": "90"}}) == "x.yaml: views.hfov_deg: seen '90'; allowed: a valid number."
     assert "experiment.seed: seen True" in message({"experiment": {"seed": True}})
     assert "lora.r: seen 4.5" in message({"lora": {"r": 4.5}})
 
@@ -182,9 +177,7 @@ def test_a_section_that_is_a_value_lists_the_keys():
 
 
 def test_lists_of_the_wrong_length():
-    assert message({"views": {"anyres_grid": [1]}}) == (
-        "x.yaml: views.anyres_grid: seen [1]; the list is too short."
-    )
+    assert message({"views": {"anyres_grid": [1]}}) == ("x.yaml: views.anyres_grid: seen [1]; the list is too short.")
     assert message({"data": {"train": []}}) == "x.yaml: data.train: seen []; allowed: at least 1 entry."
 
 
@@ -218,9 +211,7 @@ def test_values_that_are_no_plain_data():
 
 
 def test_the_hash_changes_with_any_value():
-    hashes = {
-        config_hash(build_config({}, overrides=[o])) for o in ("lora.r=4", "lora.r=8", "experiment.seed=1")
-    }
+    hashes = {config_hash(build_config({}, overrides=[o])) for o in ("lora.r=4", "lora.r=8", "experiment.seed=1")}
     assert len(hashes) == 3
     assert config_hash(PanollavaConfig()) == config_hash(build_config({}))
 

@@ -32,9 +32,7 @@ def test_ids_folders_and_embedded_pass(tmp_path):
 
 
 def test_a_wrong_name_has_a_nearest_of_its_role():
-    with pytest.raises(
-        ConfigError, match=r"vision\.model: unknown preset 'siglip_bse'. Did you mean 'siglip_base'\?"
-    ):
+    with pytest.raises(ConfigError, match=r"vision\.model: unknown preset 'siglip_bse'. Did you mean 'siglip_base'\?"):
         resolve_model("siglip_bse", role="vision")
     with pytest.raises(ConfigError, match=r"language\.model: unknown preset 'siglip_base'"):
         resolve_model("siglip_base", role="language")

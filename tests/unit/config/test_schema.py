@@ -60,9 +60,7 @@ def test_a_null_rate_removes_an_inherited_one():
 
 def test_overlap_may_train_encoder_and_resampler():
     both = {"vision": 1e-5, "resampler": 1e-3}
-    assert (
-        build_config(stage(trains=list(both), lr=both, objective="overlap")).stages[0].objective == "overlap"
-    )
+    assert build_config(stage(trains=list(both), lr=both, objective="overlap")).stages[0].objective == "overlap"
 
 
 def test_a_stage_that_does_not_exist_is_a_key_error():

@@ -34,9 +34,7 @@ def test_scalars(text, value):
     assert type(parsed) is type(value)
 
 
-@pytest.mark.parametrize(
-    "value", [5e-4, 1e-05, 1.0, 1e22, 3, "5e-4", "2024-01-01", "on", "", "a: b", None, [1, 2.5]]
-)
+@pytest.mark.parametrize("value", [5e-4, 1e-05, 1.0, 1e22, 3, "5e-4", "2024-01-01", "on", "", "a: b", None, [1, 2.5]])
 def test_what_is_written_is_read_back(value):
     assert parse_yaml(format_yaml({"a": value}), origin="t") == {"a": value}
 

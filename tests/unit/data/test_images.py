@@ -169,15 +169,11 @@ def test_one_row_of_rounding_is_accepted(tmp_path: Path, width: int, height: int
 def test_a_huge_header_is_refused_before_decoding(tmp_path: Path):
     path = tmp_path / "bomb.png"
     path.write_bytes(png_header(200_000, 100_000))
-    with pytest.raises(
-        DataError, match=r"200000 x 100000 = 20000000000 pixels, more than max_pixels=200000000"
-    ):
+    with pytest.raises(DataError, match=r"200000 x 100000 = 20000000000 pixels, more than max_pixels=200000000"):
         open_panorama(path)
 
 
-def test_the_pixel_limit_is_ours_and_not_the_process_wide_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_pixel_limit_is_ours_and_not_the_process_wide_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = save(tmp_path, Image.fromarray(COLOURS))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     assert open_panorama(path, max_pixels=8 * 16).shape == (8, 16, 3)
@@ -236,17 +232,13 @@ def test_a_damaged_file_loads_or_gives_a_data_error(
         assert pixels.shape[2] == 3
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"<html>not found</html>", b"GIF89a", b"\0" * 64, b"RIFF\0\0\0\0WAVE"]
-)
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"GIF89a", b"\0" * 64, b"RIFF\0\0\0\0WAVE"])
 def test_what_is_no_image_is_refused_with_its_first_bytes(tmp_path: Path, content: bytes):
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
     with pytest.raises(DataError) as caught:
         open_panorama(path)
-    assert f"{path}: not a JPEG, PNG, WebP, TIFF or BMP image (it starts with {content[:16]!r})" in str(
-        caught.value
-    )
+    assert f"{path}: not a JPEG, PNG, WebP, TIFF or BMP image (it starts with {content[:16]!r})" in str(caught.value)
 
 
 def test_an_absent_file_or_a_folder_is_named(tmp_path: Path):

@@ -108,9 +108,7 @@ def test_answers_may_be_absent_when_not_required(tmp_path: Path):
     text = "url,query,annotation\na.jpg,q,\nb.jpg,q,NaN\nc.jpg,q,None\n"
     samples = read_manifest(put(tmp_path, "m.csv", text), check_images=False, require_answer=False)
     assert [s.answer for s in samples] == [None, None, "None"]
-    [sample] = read_manifest(
-        put(tmp_path, "n.csv", "url,query\na.jpg,q\n"), check_images=False, require_answer=False
-    )
+    [sample] = read_manifest(put(tmp_path, "n.csv", "url,query\na.jpg,q\n"), check_images=False, require_answer=False)
     assert sample.answer is None
 
 
@@ -124,8 +122,7 @@ def test_a_plain_caption_list_asks_the_default_question(tmp_path: Path):
 def test_a_url_stands_for_a_local_file_of_its_name(tmp_path: Path):
     images(tmp_path, "images/a b.jpg", "c.jpg")
     text = (
-        "url,query,annotation\nhttps://live.example/1/a%20b.jpg?size=o,q,r\n"
-        "http://live.example/c.jpg,q,r\nc.jpg,q,r\n"
+        "url,query,annotation\nhttps://live.example/1/a%20b.jpg?size=o,q,r\nhttp://live.example/c.jpg,q,r\nc.jpg,q,r\n"
     )
     samples = read_manifest(put(tmp_path, "m.csv", text), image_root=tmp_path / "images", check_images=False)
     assert [s.image_id for s in samples] == ["a%20b.jpg", "c.jpg", "c.jpg"]

@@ -139,13 +139,9 @@ def test_a_path_relative_to_the_current_folder_is_hinted_at(tmp_path: Path, monk
     assert len(read_manifest("data/m.csv", image_root=".")) == 1
 
 
-CELLS = st.sampled_from(
-    ["url", "query", "annotation", "a.jpg", ",", "\n", "\r", '"', "\t", ";", "://", "..", "%2e"]
-)
+CELLS = st.sampled_from(["url", "query", "annotation", "a.jpg", ",", "\n", "\r", '"', "\t", ";", "://", "..", "%2e"])
 TURN = '[{"from":"human","value":"q"}'
-JSONISH = st.sampled_from(
-    ['{"image":', '"a.jpg"', '"query":', '"conversations":', TURN, "]", "}", ",", "[", "1"]
-)
+JSONISH = st.sampled_from(['{"image":', '"a.jpg"', '"query":', '"conversations":', TURN, "]", "}", ",", "[", "1"])
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -31,9 +31,7 @@ def test_any_prediction_reads_back_as_it_was(tmp_path_factory: pytest.TempPathFa
     path = tmp_path_factory.getbasetemp() / "predictions.csv"
     write_predictions_csv(path, [replace(SAMPLE, prediction=prediction)])
     [sample] = read_manifest(path, check_images=False)
-    assert sample == replace(
-        SAMPLE, prediction=prediction, image=path.parent / SAMPLE.image, source=str(path), row=2
-    )
+    assert sample == replace(SAMPLE, prediction=prediction, image=path.parent / SAMPLE.image, source=str(path), row=2)
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path):

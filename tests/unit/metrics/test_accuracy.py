@@ -74,9 +74,7 @@ def test_confusion_refuses_a_reference_that_is_no_direction():
         direction_confusion(["left"], references=["red"], sectors=EIGHT)
 
 
-@pytest.mark.parametrize(
-    ("delta", "score"), [(0, 1), (22.5, 0.5), (-22.5, 0.5), (45, 0), (180, 0), (337.5, 0.5)]
-)
+@pytest.mark.parametrize(("delta", "score"), [(0, 1), (22.5, 0.5), (-22.5, 0.5), (45, 0), (180, 0), (337.5, 0.5)])
 def test_soft_score_falls_to_zero_at_45_degrees_and_wraps(delta, score):
     assert soft_angle_score(delta) == pytest.approx(score)
 

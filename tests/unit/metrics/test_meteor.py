@@ -25,8 +25,7 @@ def test_equals_nltk_on_the_packaged_wordnet_bit_for_bit(seed):
     predictions, references = random_captions(seed, 60)
     predictions, references = split(predictions), [split(group) for group in references]
     theirs = [
-        meteor_score(group, words, wordnet=load_wordnet())
-        for words, group in zip(predictions, references, strict=True)
+        meteor_score(group, words, wordnet=load_wordnet()) for words, group in zip(predictions, references, strict=True)
     ]
     np.testing.assert_array_equal(meteor(predictions, references), theirs)
 

@@ -23,8 +23,7 @@ def test_equals_rouge_score_with_several_references(seed):
     predictions, references = random_captions(seed, 80)
     scorer = RougeScorer(["rougeL"])
     theirs = [
-        scorer.score_multi(group, text)["rougeL"].fmeasure
-        for text, group in zip(predictions, references, strict=True)
+        scorer.score_multi(group, text)["rougeL"].fmeasure for text, group in zip(predictions, references, strict=True)
     ]
     np.testing.assert_array_equal(score(predictions, references), theirs)
 

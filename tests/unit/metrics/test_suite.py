@@ -113,9 +113,7 @@ def test_two_runs_give_the_same_text():
         "sys.stdout.write(compute_text_metrics(p, r, metrics=m).to_json())"
     )
     data = json.dumps([predictions, references, names])
-    other = subprocess.run(
-        [sys.executable, "-c", script], input=data, capture_output=True, text=True, check=True
-    )
+    other = subprocess.run([sys.executable, "-c", script], input=data, capture_output=True, text=True, check=True)
     assert other.stdout == first
     assert json.loads(first)["metrics"]["spice"]["value"] is None
 

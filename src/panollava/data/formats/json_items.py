@@ -29,11 +29,7 @@ def read_json(path: Path, *, require_answer: bool) -> Iterator[Record]:
     text = _text(path)
     position = _skip_space(text, 0)
     if text[position : position + 1] != "[":
-        hint = (
-            "; rename it to .jsonl if it holds one item per line"
-            if text[position : position + 1] == "{"
-            else ""
-        )
+        hint = "; rename it to .jsonl if it holds one item per line" if text[position : position + 1] == "{" else ""
         raise bad_cell(path, "row 1", "image", f"a .json manifest is a list of items, [{{...}}, ...]{hint}")
     row, counted, number = 1, 0, 0
     position = _skip_space(text, position + 1)
@@ -52,9 +48,7 @@ def read_json(path: Path, *, require_answer: bool) -> Iterator[Record]:
                 path, f"row {row}", "image", f"after item {number} a comma or ] must follow; the file is cut"
             )
     if _skip_space(text, position + 1) != len(text):
-        raise bad_cell(
-            path, f"row {text.count(chr(10)) + 1}", "image", "there is text after the list; remove it"
-        )
+        raise bad_cell(path, f"row {text.count(chr(10)) + 1}", "image", "there is text after the list; remove it")
 
 
 def read_jsonl(path: Path, *, require_answer: bool) -> Iterator[Record]:
@@ -65,9 +59,7 @@ def read_jsonl(path: Path, *, require_answer: bool) -> Iterator[Record]:
             continue
         where = f"row {row}"
         if row == 1 and line[start] == "[":
-            raise bad_cell(
-                path, where, "image", "a .jsonl manifest has one {...} per line; rename a list to .json"
-            )
+            raise bad_cell(path, where, "image", "a .jsonl manifest has one {...} per line; rename a list to .json")
         item, end = _decode(path, where, line, start)
         if _skip_space(line, end) != len(line):
             raise bad_cell(path, where, "image", "there is text after the item; a line holds one item")
@@ -88,9 +80,7 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     item = dict(pairs)
     if len(item) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(
-            f"the key '{next(n for n in names if names.count(n) > 1)}' is there twice; remove one"
-        )
+        raise ValueError(f"the key '{next(n for n in names if names.count(n) > 1)}' is there twice; remove one")
     return item
 
 
@@ -105,20 +95,14 @@ def _decode(path: Path, where: str, text: str, position: int) -> tuple[Any, int]
         line = text.count("\n", position, error.pos)
         row = f"{where}, line {line + 1} of the item" if line else where
         column = error.pos - text.rfind("\n", 0, error.pos)
-        raise DataError(
-            f"{path}, {row}, column {column} (character): not valid JSON, {error.msg}."
-        ) from error
+        raise DataError(f"{path}, {row}, column {column} (character): not valid JSON, {error.msg}.") from error
     except RecursionError as error:
-        raise bad_cell(
-            path, where, "image", "the item is nested too deeply; a manifest item is flat"
-        ) from error
+        raise bad_cell(path, where, "image", "the item is nested too deeply; a manifest item is flat") from error
     except ValueError as error:  # a repeated key, or a number with thousands of digits
         raise bad_cell(path, where, "image", str(error)) from error
 
 
-def _records(
-    path: Path, row: int, where: str, key: str, item: Any, *, require_answer: bool
-) -> Iterator[Record]:
+def _records(path: Path, row: int, where: str, key: str, item: Any, *, require_answer: bool) -> Iterator[Record]:
     """Turn one decoded item into its records."""
     if not isinstance(item, dict):
         raise bad_cell(path, where, "image", f"an item is an object {{...}}, not {_json_type(item)}")
@@ -154,12 +138,8 @@ def _conversation(path: Path, row: int, where: str, key: str, item: Mapping[str,
     )
     turns = item[column]
     if not isinstance(turns, list) or not turns:
-        raise bad_cell(
-            path, where, column, "it must be a list of turns; write at least a human and a gpt turn"
-        )
-    texts = [
-        _turn(path, f"{where}, turn {number}", turn, number) for number, turn in enumerate(turns, start=1)
-    ]
+        raise bad_cell(path, where, column, "it must be a list of turns; write at least a human and a gpt turn")
+    texts = [_turn(path, f"{where}, turn {number}", turn, number) for number, turn in enumerate(turns, start=1)]
     if sum(text.count(_PLACEHOLDER) for text in texts) > 1:
         raise bad_cell(path, where, column, "it holds <image> more than once; an item has one panorama")
     count = (len(texts) + 1) // 2
@@ -207,9 +187,7 @@ def _string(path: Path, where: str, column: str, value: Any) -> str | None:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise bad_cell(
-        path, where, column, f'it is {_json_type(value)} and must be text; write it in quotes, "..."'
-    )
+    raise bad_cell(path, where, column, f'it is {_json_type(value)} and must be text; write it in quotes, "..."')
 
 
 def _json_type(value: Any) -> str:

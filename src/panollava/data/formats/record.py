@@ -80,13 +80,10 @@ def read_text(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise DataError(
-            f"{path}: the manifest cannot be read ({error.strerror or error}). Check the path."
-        ) from error
+        raise DataError(f"{path}: the manifest cannot be read ({error.strerror or error}). Check the path.") from error
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(
-            f"{path}, row 1, column 1: the file is UTF-16, not UTF-8. Save it again as UTF-8 "
-            "(Excel: 'CSV UTF-8')."
+            f"{path}, row 1, column 1: the file is UTF-16, not UTF-8. Save it again as UTF-8 (Excel: 'CSV UTF-8')."
         )
     try:
         return raw.decode("utf-8-sig")

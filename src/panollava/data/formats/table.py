@@ -33,9 +33,7 @@ def read_table(path: Path, *, require_answer: bool) -> Iterator[Record]:
     rows = _rows(path, delimiter)
     head_line, heading = next(rows, (1, []))
     if not heading:
-        raise bad_cell(
-            path, "row 1", "url", "the file is empty; it needs a heading such as url,query,annotation"
-        )
+        raise bad_cell(path, "row 1", "url", "the file is empty; it needs a heading such as url,query,annotation")
     _check_separator(path, head_line, heading, delimiter)
     columns = match_columns(path, f"row {head_line}", heading, require_answer=require_answer)
     index = {field: heading.index(column) for field, column in columns.items()}
