@@ -10,9 +10,7 @@ from pathlib import Path
 def main() -> int:
     """Run make and say what comes next."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--torch", metavar="REQUIREMENT", help="which torch to install, for example torch==2.13.0"
-    )
+    parser.add_argument("--torch", metavar="REQUIREMENT", help="which torch to install, for example torch==2.13.0")
     parser.add_argument("--torch-index", metavar="URL", help="package index to take torch from")
     args = parser.parse_args()
     root = Path(__file__).resolve().parent

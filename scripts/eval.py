@@ -16,9 +16,7 @@ def choose_verb(argv: list[str]) -> list[str]:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument(
-        "--csv-input", metavar="FILE", help="predictions, or with --checkpoint-dir a test set"
-    )
+    parser.add_argument("--csv-input", metavar="FILE", help="predictions, or with --checkpoint-dir a test set")
     parser.add_argument("--checkpoint-dir", metavar="DIR", help="a checkpoint, or a folder that holds one")
     parser.add_argument("--config", metavar="FILE", help="the experiment's YAML file")
     args, rest = parser.parse_known_args(argv)
