@@ -18,10 +18,10 @@ from panollava.models.protocol import PanoramaModel, ViewFeatures
 class Session:
     """Answers questions; the features of the last panorama are kept, so that the next question is cheap.
 
-    Example:
-        >>> session = Session.load("runs/default")                          # doctest: +SKIP
-        >>> session.ask("pano.jpg", "what is behind me?")                   # doctest: +SKIP
-        'a red cube'
+    ::
+
+        session = Session.load("runs/default")
+        session.ask("pano.jpg", "what is behind me?")    # 'a red cube'
     """
 
     model: PanoramaModel

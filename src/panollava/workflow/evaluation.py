@@ -3,6 +3,8 @@
 import datetime
 import json
 import logging
+import resource
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -88,7 +90,7 @@ class EvaluationRunner:
             "model": scores,
             "blind": blind,
             "tokens_per_panorama": session.model.token_count,
-            "peak_memory_mb": None,
+            "peak_memory_mb": peak_memory_mb(),
             **facts,
             "seconds": {**facts.get("seconds", {}), "evaluation": time.monotonic() - started},
         }
@@ -106,6 +108,12 @@ class EvaluationRunner:
             if (parent / "config.yaml").is_file():
                 return parent
         return folder
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident memory of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 def evaluate(session: Session, samples: list[Sample], cfg: PanollavaConfig, *, out: Path, title: str) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """The whole experiment: data, three stages, the blind baseline, evaluation, report."""
 
 import logging
-import resource
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +58,7 @@ def run_experiment(config: WorkflowConfig | PanollavaConfig) -> dict[str, Any]:
         logger.info("text-only baseline: the same language model and adapter, the same questions, no panorama")
         blind = ThreeStageTrainer(cfg, blind=True).run()
         clock.lap("blind baseline")
-    facts = {"seconds": clock.seconds, "peak_memory_mb": peak_memory_mb()}
+    facts = {"seconds": clock.seconds}
     evaluator = EvaluationRunner(cfg)
     metrics = evaluator.run(checkpoint_dir=checkpoint, blind_dir=blind, out_dir=trainer.run_dir, facts=facts)
     finish(trainer.run_dir, metrics, cfg)
@@ -83,9 +81,3 @@ def print_scores(metrics: dict[str, Any]) -> None:
     console = Console()
     console.print(score_table(metrics))
     console.print(caption_table(metrics))
-
-
-def peak_memory_mb() -> float:
-    """Return the largest resident memory of this process so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)

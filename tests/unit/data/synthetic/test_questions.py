@@ -194,10 +194,10 @@ def test_the_nearer_is_named_first_as_often_as_second(questions):
 def test_counts_up_to_three_are_balanced(answers_by_template):
     for template in ("count shape", "count colour"):
         counts = answers_by_template[template]
-        assert set(counts) <= {"0", "1", "2", "3", "4", "5"}
+        assert set(counts) == {"0", "1", "2", "3"}
         common = [counts[str(n)] for n in (0, 1, 2)]
         assert max(common) - min(common) <= 3
-        assert counts["5"] < counts["4"] < counts["0"]  # rare in scenes, so rare in questions
+        assert counts["3"] > 0.6 * counts["2"]  # rarer in scenes, and asked about almost wherever it occurs
 
 
 def test_the_seam_is_asked_about(records, questions):
