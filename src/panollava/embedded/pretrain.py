@@ -29,7 +29,7 @@ def pretrain(
     vision_steps: int = VISION_STEPS,
     scenes: int = TOKENIZER_SCENES,
 ) -> None:
-    """Write ``out/language``, ``out/vision`` and ``out/recipe.json``; some two hours on two CPU cores.
+    """Write ``out/language``, ``out/vision`` and ``out/recipe.json``; hours on two CPU cores.
 
     Args:
         out: Folder to write.

@@ -24,6 +24,7 @@ from panollava.data.pack import PackedText, pack, placeholder_mask
 from panollava.data.synthetic.questions import QuestionSampler
 from panollava.data.synthetic.scene import MAX_OBJECTS, Scene
 from panollava.embedded.corpus import PRETRAIN_SEED, conversation, glimpses, training_scenes
+from panollava.embedded.optimise import pretrain_optimizers, set_rate, update, warm_cosine
 from panollava.models.language import LanguageModel, tokenizer_source
 from panollava.text.chat import ChatFormat, chat_format
 
@@ -119,11 +120,7 @@ def _run_cycle(model: Any, chat: ChatFormat, cycle: Cycle, *, number: int, folde
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits, labels = language.supervised_logits(embeddings, text)
             loss = torch.nn.functional.cross_entropy(logits, labels)
-        model.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
+        update(loss, model, optimizers)
         mean = loss.item() if math.isnan(mean) else 0.95 * mean + 0.05 * loss.item()
         if step % 20 == 0:
             seconds = time.monotonic() - started
@@ -132,26 +129,6 @@ def _run_cycle(model: Any, chat: ChatFormat, cycle: Cycle, *, number: int, folde
             model.half().save_pretrained(folder)
             model.float()
     return mean
-
-
-def pretrain_optimizers(model: torch.nn.Module, *, lr: float) -> list[torch.optim.Optimizer]:
-    """Return Muon for the matrices of the blocks and AdamW for everything else."""
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers." in name]
-    rest = [p for name, p in model.named_parameters() if not (p.ndim == 2 and "layers." in name)]
-    muon = torch.optim.Muon(matrices, lr=lr, weight_decay=0.02, adjust_lr_fn="match_rms_adamw")
-    return [muon, torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.95), weight_decay=0.0)]
-
-
-def set_rate(optimizers: list[torch.optim.Optimizer], rate: float) -> None:
-    """Give every parameter group the same learning rate."""
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-
-
-def warm_cosine(step: int, steps: int, *, warm: int = 100) -> float:
-    """Return the factor of a linear warm-up over ``warm`` steps times a cosine down to 2 %."""
-    return min(1.0, step / warm) * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * step / steps)))
 
 
 def _batches(

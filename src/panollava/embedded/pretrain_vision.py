@@ -27,7 +27,7 @@ from panollava.data.synthetic.raycast import render_erp
 from panollava.data.synthetic.scene import Scene, SceneObject
 from panollava.data.synthetic.vocabulary import distance_word
 from panollava.embedded.corpus import PRETRAIN_SEED, training_scenes
-from panollava.embedded.pretrain_language import pretrain_optimizers, set_rate, warm_cosine
+from panollava.embedded.optimise import pretrain_optimizers, set_rate, update, warm_cosine
 from panollava.geometry import ViewSpec, e2p_ring, erp_pixel_from_ray, render_views, roll_erp
 
 logger = logging.getLogger(__name__)
@@ -87,12 +87,7 @@ def pretrain_vision(folder: Path, *, tokenizer: Any, steps: int, lr: float = 2e-
         set_rate(optimizers, lr * warm_cosine(step, steps))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = contrast(model, region_head, tokenizer, next(batches))
-        model.zero_grad(set_to_none=True)
-        region_head.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
+        update(loss, model, optimizers)
         mean = loss.item() if math.isnan(mean) else 0.95 * mean + 0.05 * loss.item()
         if step % 20 == 0:
             logger.info("vision step %d/%d loss %.4f (%.0f s)", step, steps, mean, time.monotonic() - started)
