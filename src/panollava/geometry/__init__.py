@@ -5,6 +5,7 @@ The torch renderer lives in `panollava.geometry.render_torch`.
 
 from panollava.geometry.angles import angles_from_ray, great_circle_deg, ray_from_angles, rotation, wrap_deg
 from panollava.geometry.contact_sheet import contact_sheet
+from panollava.geometry.erp_pixels import roll_erp
 from panollava.geometry.layouts import (
     ViewGroup,
     ViewLayout,
@@ -16,7 +17,8 @@ from panollava.geometry.layouts import (
     sliding_window,
 )
 from panollava.geometry.overlap import share_rays, token_correspondences
-from panollava.geometry.render import render_views, roll_erp
+from panollava.geometry.render import render_views
+from panollava.geometry.rotate import rotate_erp
 from panollava.geometry.sphere import (
     SECTORS4,
     SECTORS8,
@@ -47,6 +49,7 @@ __all__ = [
     "render_views",
     "resize",
     "roll_erp",
+    "rotate_erp",
     "rotation",
     "sector",
     "share_rays",

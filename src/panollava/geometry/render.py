@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Shaped, UInt8
+from jaxtyping import Float32, UInt8
 
 from panollava.errors import GeometryError
+from panollava.geometry.cache import ByteCache
+from panollava.geometry.erp_pixels import Window, extract_window
 from panollava.geometry.sampling import (
-    ByteCache,
-    Window,
+    MAX_SOURCE_PX,
     box_taps,
     enclosing_window,
     half_size,
@@ -30,8 +31,6 @@ from panollava.geometry.view import ViewSpec
 from panollava.geometry.view_layout import ViewLayout
 
 CACHE_BYTES = 256 * 2**20
-# cv2.remap addresses its source with 16 bits
-MAX_SOURCE_PX = 32767
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
 
@@ -70,62 +69,6 @@ def render_views(erp: Picture, layout: ViewLayout, *, antialias: bool = True) ->
     """
     levels = [_checked(erp)]
     return [_render(levels, view, antialias=antialias) for view in layout.views]
-
-
-def roll_erp(erp: Shaped[np.ndarray, "height width *channels"], columns: int) -> np.ndarray:
-    """Return the ERP with its content moved to the right by whole columns; the seam wraps.
-
-    What was at yaw y is then at y + columns * 360 / W.
-
-    Example:
-        >>> roll_erp(np.array([[1, 2, 3, 4]]), 1).tolist()
-        [[4, 1, 2, 3]]
-    """
-    return np.roll(erp, columns, axis=1)
-
-
-def extract_window(erp: Picture, window: Window) -> Picture:
-    """Return a window of the ERP: columns wrap, the row past a pole is the last row half a turn away.
-
-    A window inside the picture is a view of its memory, not a copy.
-
-    Raises:
-        GeometryError: a window more than one row past a pole.
-    """
-    height, width = erp.shape[:2]
-    if window.inside(height, width):
-        return erp[window.row0 : window.row0 + window.rows, window.col0 : window.col0 + window.cols]
-    stop = window.row0 + window.rows
-    if window.row0 < -1 or stop > height + 1:
-        raise GeometryError(f"rows [{window.row0}, {stop}) are more than one row past a pole of {height} rows.")
-    first, last = max(window.row0, 0), min(stop, height)
-    out = np.empty((window.rows, window.cols, *erp.shape[2:]), erp.dtype)
-    _copy_columns(erp[first:last], window.col0, out[first - window.row0 : last - window.row0])
-    if window.row0 < 0:
-        _copy_columns(half_turn(erp[:1]), window.col0, out[:1])
-    if stop > height:
-        _copy_columns(half_turn(erp[-1:]), window.col0, out[-1:])
-    return out
-
-
-def half_turn(row: Shaped[np.ndarray, "1 width *channels"]) -> np.ndarray:
-    """Return a row seen half a turn away; an odd width takes the mean of the two nearest columns."""
-    width = row.shape[1]
-    turned = np.roll(row, width // 2, axis=1)
-    if width % 2 == 0:
-        return turned
-    both = turned.astype(np.float32) + np.roll(row, width // 2 + 1, axis=1)
-    return np.rint(both / 2.0).astype(row.dtype)
-
-
-def _copy_columns(source: np.ndarray, col0: int, out: np.ndarray) -> None:
-    """Fill ``out`` with columns col0, col0 + 1, ... of the source, which wrap."""
-    width, done = source.shape[1], 0
-    while done < out.shape[1]:
-        at = (col0 + done) % width
-        count = min(width - at, out.shape[1] - done)
-        out[:, done : done + count] = source[:, at : at + count]
-        done += count
 
 
 def _checked(erp: Picture) -> Picture:

@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from panollava.errors import GeometryError
+from panollava.geometry.cache import ByteCache
 from panollava.geometry.sampling import (
-    ByteCache,
     box_taps,
     half_size,
     halvings,

@@ -15,38 +15,21 @@ crosses the seam or a pole is copied. All of it is float64 on the CPU; the two r
 """
 
 import math
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from panollava.geometry.erp_pixels import Window
 from panollava.geometry.sphere import erp_pixel_from_ray
 from panollava.geometry.view import ViewSpec
 
-Entry = TypeVar("Entry")
+# cv2.remap addresses its source with 16 bits
+MAX_SOURCE_PX = 32767
 
 # From 3 ERP pixels per view pixel on, one bilinear tap aliases; below 1.5 a halved ERP blurs. Measured
 # against a supersampled reference, the octave [1.5, 3) loses least.
 MAX_MINIFICATION = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A rectangle of ERP pixels; it may begin or end outside the picture."""
-
-    row0: int
-    rows: int
-    col0: int
-    cols: int
-
-    def inside(self, height: int, width: int) -> bool:
-        """Whether no pixel of it lies past the seam or a pole."""
-        within_rows = self.row0 >= 0 and self.row0 + self.rows <= height
-        return within_rows and self.col0 >= 0 and self.col0 + self.cols <= width
 
 
 def minification(view: ViewSpec, *, height: int, width: int) -> float:
@@ -156,40 +139,3 @@ def box_taps(
     weights = np.minimum(high, pixels + 1.0) - np.maximum(low, pixels)
     weights = np.clip(weights, 0.0, None)
     return np.minimum(pixels, last[None, :]), weights / weights.sum(axis=0)
-
-
-class ByteCache(Generic[Entry]):
-    """A thread-safe cache that forgets the least recently used entry when its bytes exceed a limit.
-
-    Args:
-        limit_bytes: the most bytes kept. An entry above it is returned but not kept.
-    """
-
-    def __init__(self, *, limit_bytes: int) -> None:
-        self.limit_bytes = limit_bytes
-        self.builds = 0
-        self.bytes = 0
-        self._entries: OrderedDict[Hashable, tuple[Entry, int]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, *, build: Callable[[], tuple[Entry, int]]) -> Entry:
-        """Return the entry of a key; ``build`` makes it, with its bytes, when it is not kept."""
-        with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-                return self._entries[key][0]
-        entry, size = build()  # outside the lock: two threads may build one map twice, none waits
-        with self._lock:
-            self.builds += 1
-            if key not in self._entries and size <= self.limit_bytes:
-                self._entries[key] = (entry, size)
-                self.bytes += size
-            while self.bytes > self.limit_bytes:
-                self.bytes -= self._entries.popitem(last=False)[1][1]
-        return entry
-
-    def clear(self) -> None:
-        """Forget every entry."""
-        with self._lock:
-            self._entries.clear()
-            self.bytes = 0

@@ -14,8 +14,7 @@ from panollava.geometry import (
     sampling,
 )
 from panollava.geometry import render as render_module
-from panollava.geometry.render import extract_window
-from panollava.geometry.sampling import Window
+from panollava.geometry.erp_pixels import Window, extract_window
 
 
 def look(yaw_deg=0.0, pitch_deg=0.0, roll_deg=0.0, hfov_deg=90.0, height_px=48, width_px=48):

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panollava.geometry import ViewSpec, e2p_ring
+from panollava.geometry.cache import ByteCache
+from panollava.geometry.erp_pixels import Window
 from panollava.geometry.sampling import (
-    ByteCache,
-    Window,
     box_taps,
     enclosing_window,
     halvings,
