@@ -29,9 +29,7 @@ class Window:
 def check_erp(erp: object) -> None:
     """Raise GeometryError unless this is a u8 or f32 array (H, W) or (H, W, 1 | 3 | 4) with pixels."""
     if not isinstance(erp, np.ndarray):
-        raise GeometryError(
-            f"the ERP is {type(erp).__name__}; give a uint8 or float32 array (height, width, 3)."
-        )
+        raise GeometryError(f"the ERP is {type(erp).__name__}; give a uint8 or float32 array (height, width, 3).")
     if erp.dtype not in DTYPES or erp.ndim not in (2, 3) or (erp.ndim == 3 and erp.shape[2] not in CHANNELS):
         raise GeometryError(
             f"the ERP is {erp.dtype} {erp.shape}; give a uint8 or float32 array of shape (height, width) or "

@@ -92,5 +92,5 @@ def test_what_is_no_rotation_is_refused(matrix: np.ndarray, message: str):
 
 
 def test_a_panorama_beyond_opencvs_limit_is_refused():
-    with pytest.raises(GeometryError, match="32768 x 2 .*at most 32765"):
+    with pytest.raises(GeometryError, match=r"32768 x 2 .*at most 32765"):
         rotate_erp(np.zeros((2, 32768, 3), np.uint8), rotation(0, 10))

@@ -4,18 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panollava.geometry import ViewSpec, e2p_ring
+from panollava.geometry.antialias import halvings, minification
+from panollava.geometry.boxes import box_taps, uses_box, window_edges
 from panollava.geometry.cache import ByteCache
 from panollava.geometry.erp_pixels import Window
-from panollava.geometry.sampling import (
-    box_taps,
-    enclosing_window,
-    halvings,
-    minification,
-    split_yaw,
-    uses_box,
-    view_pixels,
-    window_edges,
-)
+from panollava.geometry.sampling import enclosing_window, split_yaw, view_pixels
 
 
 def look(yaw_deg=0.0, pitch_deg=0.0, hfov_deg=90.0, size_px=33):
@@ -28,7 +21,7 @@ def look(yaw_deg=0.0, pitch_deg=0.0, hfov_deg=90.0, size_px=33):
 def test_minification_is_the_step_between_central_pixels(hfov_deg, size_px):
     view = look(hfov_deg=hfov_deg, size_px=size_px)
     u, _ = view_pixels(view, height=1024, width=2048)
-    step = (u[size_px // 2, size_px // 2 + 1] - u[size_px // 2, size_px // 2 - 1]) / 2
+    step = (u[0, size_px // 2 + 1] - u[0, size_px // 2 - 1]) / 2
     assert minification(view, height=1024, width=2048) == pytest.approx(step, rel=0.03)
 
 
@@ -36,7 +29,7 @@ def test_minification_is_the_step_between_central_pixels(hfov_deg, size_px):
 def test_halving_ends_between_one_and_a_half_and_three(width, size_px):
     view = look(size_px=size_px)
     rho = minification(view, height=width // 2, width=width)
-    count = halvings(view, height=width // 2, width=width)
+    count = halvings(view, height=width // 2, width=width, antialias="fast")
     assert count >= 0
     assert rho / 2**count < 3.0
     assert count == 0 or rho / 2**count >= 1.5
