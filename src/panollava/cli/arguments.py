@@ -1,6 +1,7 @@
 """Arguments that several verbs share."""
 
 import argparse
+import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +29,21 @@ def add_config_arguments(parser: argparse.ArgumentParser, *, default: str | None
         help="change one setting, for example views.hfov_deg=75 (again for more)",
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", type=_setting, help="the same as --set KEY=VALUE")
+
+
+def add_image_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how the panorama's file is read; each option stands for a key of the section data.images."""
+    group = parser.add_argument_group("image", "Each stands for a key of the section data.images of the configuration.")
+    group.add_argument("--pad", action="store_true", help="pad a picture that is not 2:1 with black")
+    group.add_argument("--assume-full", action="store_true", help="take any shape as the whole sphere")
+    group.add_argument("--tone-map", metavar="NAME", help="for HDR, EXR, float TIFF: reinhard, exposure or clip")
+    group.add_argument("--pose", metavar="NAME", help="undo a tagged pose: level (default), north or ignore")
+
+
+def image_settings(args: argparse.Namespace) -> list[str]:
+    """Return the options of :func:`add_image_arguments` as settings, so that they are checked like those of a file."""
+    given = {"pad": args.pad, "assume_full": args.assume_full, "tone_map": args.tone_map, "pose": args.pose}
+    return [f"data.images.{key}={json.dumps(value)}" for key, value in given.items() if value]
 
 
 def read_config(args: argparse.Namespace) -> "PanollavaConfig":

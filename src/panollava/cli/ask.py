@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from panollava.cli.arguments import add_image_arguments, image_settings
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -15,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a checkpoint, or a folder that holds one",
     )
+    add_image_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -23,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     from panollava.workflow.quiet import quiet_libraries
 
     quiet_libraries()
-    session = Session.load(args.checkpoint)
+    session = Session.load(args.checkpoint, settings=image_settings(args))
     for question in args.questions:
         print(session.ask(args.image, question))
     return 0

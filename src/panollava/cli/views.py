@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from panollava.cli.arguments import add_config_arguments, read_config
+from panollava.cli.arguments import add_config_arguments, add_image_arguments, image_settings, read_config
 
 if TYPE_CHECKING:
     from panollava.geometry import ViewLayout
@@ -30,21 +30,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     layout.add_argument("--size-px", type=int, metavar="PX", help=f"side of a view (default: {_SIZE_PX})")
     layout.add_argument("--grid", type=int, nargs=2, metavar=("ROWS", "COLS"), help="tiles (anyres)")
     layout.add_argument("--no-global", action="store_true", help="leave out the view of the whole panorama")
+    add_image_arguments(parser)
     add_config_arguments(parser, default=None)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the contact sheet, and what else was asked for; print the paths."""
-    args.settings = [*_settings(args), *args.settings]
+    args.settings = [*_settings(args), *image_settings(args), *args.settings]
     config = read_config(args)
     import numpy as np
     from PIL import Image
 
-    from panollava.data.images import open_panorama
+    from panollava.data.images import ImageOptions, open_with_options
     from panollava.geometry import build_layout, contact_sheet, render_views
 
     layout = build_layout(config.views.kind, **config.views.layout_options(encoder_size_px=_SIZE_PX))
-    views = render_views(open_panorama(args.image), layout)
+    images = ImageOptions.from_settings(config.data.images)
+    views = render_views(open_with_options(args.image, options=images), layout)
     args.out.mkdir(parents=True, exist_ok=True)
 
     pictures: dict[str, np.ndarray] = {"views": contact_sheet(views, layout)}

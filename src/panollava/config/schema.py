@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, model_validator
 
+from panollava.config.images import ImagesConfig
 from panollava.config.sections import (
     ExperimentConfig,
     LanguageConfig,
@@ -37,6 +38,7 @@ __all__ = [
     "ExperimentConfig",
     "FieldInfo",
     "GenerationConfig",
+    "ImagesConfig",
     "LanguageConfig",
     "LoraConfig",
     "OverlapConfig",

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from panollava.data.images import open_panorama
+from panollava.data.images import DEFAULT_OPTIONS, ImageOptions, open_with_options
 from panollava.geometry import ViewLayout, render_views
 
 logger = logging.getLogger(__name__)
@@ -27,19 +27,21 @@ class Encoder(Protocol):
         ...
 
 
-def load_views(path: Path, layout: ViewLayout) -> tuple[UInt8[Tensor, "v h w 3"], ...]:
+def load_views(
+    path: Path, layout: ViewLayout, *, images: ImageOptions = DEFAULT_OPTIONS
+) -> tuple[UInt8[Tensor, "v h w 3"], ...]:
     """Decode one panorama and render its views, grouped by size.
 
     Raises:
         DataError: If the file is not a usable panorama.
     """
-    rendered = render_views(open_panorama(path), layout)
+    rendered = render_views(open_with_options(path, options=images), layout)
     return tuple(torch.from_numpy(np.stack([rendered[i] for i in g.indices])) for g in layout.groups())
 
 
-def stacked_views(paths: Sequence[Path], layout: ViewLayout) -> Tensors:
+def stacked_views(paths: Sequence[Path], layout: ViewLayout, *, images: ImageOptions = DEFAULT_OPTIONS) -> Tensors:
     """Return the views of several panoramas, one tensor ``b v h w 3`` per size."""
-    views = [load_views(path, layout) for path in paths]
+    views = [load_views(path, layout, images=images) for path in paths]
     return tuple(torch.stack(group) for group in zip(*views, strict=True))
 
 
@@ -50,12 +52,23 @@ class FeatureStore:
         encode: The frozen encoder.
         layout: The views.
         folder: Where features are kept, one safetensors file per panorama named by the hash of its bytes; None keeps
-            them nowhere and encodes at every request. The folder's name must identify encoder and layout.
+            them nowhere and encodes at every request. The folder's name must identify encoder, layout and
+            `images.signature()`.
         batch: Panoramas that are encoded together.
+        images: How files are read.
     """
 
-    def __init__(self, *, encode: Encoder, layout: ViewLayout, folder: Path | None, batch: int = 4) -> None:
+    def __init__(
+        self,
+        *,
+        encode: Encoder,
+        layout: ViewLayout,
+        folder: Path | None,
+        batch: int = 4,
+        images: ImageOptions = DEFAULT_OPTIONS,
+    ) -> None:
         self._encode, self._layout, self._folder, self._batch = encode, layout, folder, batch
+        self._images = images
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -84,7 +97,7 @@ class FeatureStore:
 
     def _compute(self, paths: Sequence[Path]) -> Tensors:
         with torch.no_grad():
-            return self._encode(stacked_views(paths, self._layout))
+            return self._encode(stacked_views(paths, self._layout, images=self._images))
 
     def _file(self, path: Path) -> Path:
         assert self._folder is not None

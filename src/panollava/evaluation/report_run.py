@@ -17,7 +17,9 @@ from typing import Any
 
 import yaml
 
+from panollava.config import build_config
 from panollava.config.schema import EvaluationConfig
+from panollava.data.images import ImageOptions
 from panollava.data.manifest import Sample, read_manifest
 from panollava.errors import DataError
 from panollava.evaluation.report_curves import StageCurves, read_curves
@@ -47,6 +49,7 @@ class Run:
     blind_answers: Mapping[str, str] | None
     config: str | None
     sample_panoramas: int
+    images: ImageOptions
     stages: tuple[StageRecord, ...] | None
     curves: tuple[StageCurves, ...]
 
@@ -69,6 +72,7 @@ def read_run(folder: Path) -> Run:
         blind_answers=None if blind is None else {s.sample_id: s.prediction or "" for s in blind},
         config=config,
         sample_panoramas=_sample_panoramas(folder / "config.yaml", config),
+        images=_image_options(folder / "config.yaml", config),
         stages=stages,
         curves=tuple(read_curves(folder / "logs", order=order)),
     )
@@ -108,6 +112,14 @@ def _sample_panoramas(path: Path, text: str | None) -> int:
             f"{path}: evaluation.sample_panoramas is {count!r}; the number of panoramas shown is 0 or more."
         )
     return count
+
+
+def _image_options(path: Path, text: str | None) -> ImageOptions:
+    """Return how the run read its pictures: data.images of the resolved configuration, or the defaults without one."""
+    config = yaml.safe_load(text) if text else None
+    data = config.get("data") if isinstance(config, dict) else None
+    section = data.get("images") if isinstance(data, dict) else None
+    return ImageOptions.from_settings(build_config({"data": {"images": section or {}}}, origin=str(path)).data.images)
 
 
 def _stages(path: Path) -> tuple[StageRecord, ...] | None:

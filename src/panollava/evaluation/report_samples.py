@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from panollava.data.images import open_panorama
+from panollava.data.images import ImageOptions, open_with_options
 from panollava.data.manifest import PanoramaSamples, Sample, group_by_image
 from panollava.errors import DataError
 from panollava.evaluation.report_html import Html, absent, join, section, table, tag
@@ -45,7 +45,7 @@ def samples(run: Run) -> Html:
     panoramas = group_by_image(run.predictions)
     chosen = evenly(panoramas, number=run.sample_panoramas)
     kinds = set(run.scores.model.by_kind)
-    cards = [_card(panorama, kinds, run.blind_answers) for panorama in chosen]
+    cards = [_card(panorama, kinds, run.blind_answers, run.images) for panorama in chosen]
     text = (
         f"{len(chosen)} of {counted(len(panoramas), 'panorama')}, taken at even steps from the test, whatever "
         "their results. The ruler shows the direction of each column as seen from the centre."
@@ -76,7 +76,7 @@ def answers(panorama: PanoramaSamples, *, accuracy_kinds: set[str]) -> list[Answ
     return found
 
 
-def _card(panorama: PanoramaSamples, kinds: set[str], blind: Mapping[str, str] | None) -> Html:
+def _card(panorama: PanoramaSamples, kinds: set[str], blind: Mapping[str, str] | None, images: ImageOptions) -> Html:
     found = answers(panorama, accuracy_kinds=kinds)
     scored = [answer.right for answer in found if answer.right is not None]
     name = panorama.samples[0].image.name
@@ -96,13 +96,13 @@ def _card(panorama: PanoramaSamples, kinds: set[str], blind: Mapping[str, str] |
         if rest
         else []
     )
-    return tag("article", heading, _picture(panorama), shown, *more, attrs={"class": "panorama"})
+    return tag("article", heading, _picture(panorama, images), shown, *more, attrs={"class": "panorama"})
 
 
-def _picture(panorama: PanoramaSamples) -> Html:
+def _picture(panorama: PanoramaSamples, images: ImageOptions) -> Html:
     """Return the panorama above its ruler, or the reason why it cannot be shown."""
     try:
-        pixels = open_panorama(_file(panorama), assume_full=True)
+        pixels = open_with_options(_file(panorama), min_width=MAX_WIDTH_PX, options=images)
     except DataError as error:
         return absent(f"The picture cannot be shown: {error}")
     image = Image.fromarray(pixels)

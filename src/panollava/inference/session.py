@@ -11,6 +11,7 @@ from panollava.checkpoints.resolve import resolve_checkpoint
 from panollava.config import build_config
 from panollava.config.schema import PanollavaConfig
 from panollava.data.features import load_views
+from panollava.data.images import ImageOptions
 from panollava.models.protocol import PanoramaModel, ViewFeatures
 
 
@@ -30,16 +31,25 @@ class Session:
     _seen: tuple[tuple[str, int, int], ViewFeatures] | None = field(default=None, repr=False)
 
     @classmethod
-    def load(cls, checkpoint: str | Path, *, device: str | torch.device | None = None) -> "Session":
+    def load(
+        cls, checkpoint: str | Path, *, device: str | torch.device | None = None, settings: Sequence[str] = ()
+    ) -> "Session":
         """Load a checkpoint, or the last one below a directory, onto a device (CUDA where there is one).
 
+        Args:
+            checkpoint: The directory.
+            device: A torch device; None: CUDA where there is one, else the CPU.
+            settings: Changes of the run's settings that concern reading and answering, such as
+                ``data.images.pad=true`` or ``generation.num_beams=3``.
+
         Raises:
+            ConfigError: If a setting is not right.
             CheckpointError: If there is none, or it is damaged or ambiguous.
         """
         folder = resolve_checkpoint(checkpoint)
         model, meta = load_checkpoint(folder)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(model.to(device), build_config(meta.config, origin=str(folder)), meta)
+        return cls(model.to(device), build_config(meta.config, overrides=settings, origin=str(folder)), meta)
 
     def ask(self, image: str | Path, question: str) -> str:
         """Return the answer to one question about one panorama.
@@ -66,8 +76,8 @@ class Session:
         state = image.stat() if image.is_file() else None  # another picture may have taken the name
         seen = (str(image), state.st_mtime_ns if state else 0, state.st_size if state else 0)
         if self._seen is None or self._seen[0] != seen:
-            device = self.model.device
-            views = tuple(group[None].to(device) for group in load_views(image, self.model.layout))
+            device, images = self.model.device, ImageOptions.from_settings(self.cfg.data.images)
+            views = tuple(group[None].to(device) for group in load_views(image, self.model.layout, images=images))
             with torch.no_grad():
                 self._seen = (seen, self.model.encode(views))
         return self._seen[1]

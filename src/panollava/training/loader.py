@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from panollava.data.dataset import choose_questions, conversations, step_plan
 from panollava.data.features import FeatureStore, Tensors, stacked_views
+from panollava.data.images import DEFAULT_OPTIONS, ImageOptions
 from panollava.data.manifest import PanoramaSamples
 from panollava.models.vlm import PanoramaBatch, PanoramaVLM
 
@@ -48,9 +49,10 @@ class LanguageBatches(Dataset[PanoramaBatch]):
         *,
         limit: int | None,
         seed: int,
+        images: ImageOptions = DEFAULT_OPTIONS,
     ) -> None:
         self.panoramas, self.plan, self.model, self.store = panoramas, plan, model, store
-        self.limit, self.seed = limit, seed
+        self.limit, self.seed, self.images = limit, seed, images
 
     def __len__(self) -> int:
         return len(self.plan.batches)
@@ -63,20 +65,30 @@ class LanguageBatches(Dataset[PanoramaBatch]):
         text, images = self.model.pack(conversations(chosen)), [self.panoramas[i].image for i in indices]
         if self.store is not None:
             return PanoramaBatch(self.store.get(images), text)
-        return PanoramaBatch(None, text, None if self.model.blind else stacked_views(images, self.model.layout))
+        if self.model.blind:
+            return PanoramaBatch(None, text)
+        return PanoramaBatch(None, text, stacked_views(images, self.model.layout, images=self.images))
 
 
 class PixelBatches(Dataset[Tensors]):
     """Item i is the rendered views of the i-th batch of the plan."""
 
-    def __init__(self, panoramas: Sequence[PanoramaSamples], plan: StagePlan, model: PanoramaVLM) -> None:
-        self.panoramas, self.plan, self.layout = panoramas, plan, model.layout
+    def __init__(
+        self,
+        panoramas: Sequence[PanoramaSamples],
+        plan: StagePlan,
+        model: PanoramaVLM,
+        *,
+        images: ImageOptions = DEFAULT_OPTIONS,
+    ) -> None:
+        self.panoramas, self.plan, self.layout, self.images = panoramas, plan, model.layout, images
 
     def __len__(self) -> int:
         return len(self.plan.batches)
 
     def __getitem__(self, number: int) -> Tensors:
-        return stacked_views([self.panoramas[i].image for i in self.plan.batches[number][1]], self.layout)
+        paths = [self.panoramas[i].image for i in self.plan.batches[number][1]]
+        return stacked_views(paths, self.layout, images=self.images)
 
 
 class _InOrder:

@@ -14,6 +14,7 @@ from panollava.checkpoints.format import component_state, save_checkpoint, state
 from panollava.config import to_dict
 from panollava.config.schema import PanollavaConfig, StageConfig, TrainerConfig
 from panollava.data.features import FeatureStore
+from panollava.data.images import ImageOptions
 from panollava.data.manifest import PanoramaSamples
 from panollava.errors import TrainingError
 from panollava.models.build import attach_adapter
@@ -122,20 +123,20 @@ def run_stage(
 
 
 def feature_store(model: PanoramaModel, cfg: PanollavaConfig) -> FeatureStore | None:
-    """Return the store of encoder features; its folder is named by encoder weights and layout. None when blind."""
+    """Return the store of encoder features, in a folder named by encoder, layout, image options. None when blind."""
     if model.blind:
         return None
-    folder = None
+    folder, images = None, ImageOptions.from_settings(cfg.data.images)
     if cfg.data.cache_features:
         weights = state_hash(component_state(model)["vision"])[:16]
         views = f"{hash_text(repr(model.layout.to_dict()))[:12]}-{cfg.vision.feature_layer}"
-        folder = Path(cfg.paths.data) / "features" / f"{weights}-{views}"
+        folder = Path(cfg.paths.data) / "features" / f"{weights}-{views}-{images.signature()}"
 
     def encode(views: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         device = model.device  # asked now: the trainer may have moved the model
         return tuple(f.cpu() for f in model.encode(tuple(v.to(device) for v in views)))
 
-    return FeatureStore(encode=encode, layout=model.layout, folder=folder)
+    return FeatureStore(encode=encode, layout=model.layout, folder=folder, images=images)
 
 
 def hash_text(text: str) -> str:
@@ -186,17 +187,18 @@ def _loaders(
     """Return the training loader, and the validation loader or None. Validation is never shuffled or augmented."""
     size, workers = stage.batch_size, cfg.data.workers
     check = StagePlan(tuple((0, tuple(range(i, min(i + size, len(val))))) for i in range(0, len(val), size)))
+    images = ImageOptions.from_settings(cfg.data.images)
     if stage.objective == "overlap":
-        first = PixelBatches(train, plan, model)
-        return loader(first, workers=workers), loader(PixelBatches(val, check, model), workers=0) if val else None
+        first, second = (PixelBatches(rows, p, model, images=images) for rows, p in ((train, plan), (val, check)))
+        return loader(first, workers=workers), loader(second, workers=0) if val else None
     store = None
     if cfg.data.cache_features and "vision" not in stage.trains and not model.blind:
         store = feature_store(model, cfg)
         assert store is not None
         _fill(store, model, [p.image for p in (*train, *val)])
     limit, seed = stage.questions_per_panorama, cfg.experiment.seed
-    batches = LanguageBatches(train, plan, model, store, limit=limit, seed=seed)
-    checks = LanguageBatches(val, check, model, store, limit=limit, seed=seed)
+    batches = LanguageBatches(train, plan, model, store, limit=limit, seed=seed, images=images)
+    checks = LanguageBatches(val, check, model, store, limit=limit, seed=seed, images=images)
     return loader(batches, workers=workers), loader(checks, workers=0) if val else None
 
 

@@ -41,8 +41,8 @@ def calls(monkeypatch):
 
     class Session:
         @classmethod
-        def load(cls, checkpoint):
-            seen.append(("load", checkpoint))
+        def load(cls, checkpoint, *, settings=()):
+            seen.append(("load", checkpoint, *settings))
             return cls()
 
         def ask(self, image, question):
@@ -59,6 +59,7 @@ def calls(monkeypatch):
         run_experiment=lambda config: seen.append(("run", config)),
         print_scores=lambda metrics: seen.append(("print", metrics)),
     )
+    module("panollava.workflow.quiet", quiet_libraries=lambda: None)
     module("panollava.inference.session", Session=Session)
     module(
         "panollava.ablation.run",
@@ -125,6 +126,13 @@ def test_ask_loads_once_and_answers_each_question(calls, capsys):
     assert capsys.readouterr().out == "answer to what is behind me?\nanswer to and left?\n"
     assert calls == [("load", Path("d"))]
     assert main(["ask", "pano.jpg", "--checkpoint", "d"]) == 2
+
+
+def test_ask_passes_on_how_the_picture_is_read(calls):
+    words = ["ask", "pano.hdr", "up?", "--checkpoint", "d", "--pad", "--tone-map", "clip", "--pose", "north"]
+    assert main(words) == 0
+    settings = ("data.images.pad=true", 'data.images.tone_map="clip"', 'data.images.pose="north"')
+    assert calls == [("load", Path("d"), *settings)]
 
 
 def test_ablate(calls):

@@ -14,7 +14,7 @@ from PIL import Image, ImageFile, ImageOps
 from panollava.data.images import open_panorama, upright
 from panollava.errors import DataError
 
-PANOS = Path(__file__).parents[4] / "shared" / "panos"
+PANOS = Path(__file__).parents[5] / "shared" / "panos"
 COLOURS = np.random.default_rng(0).integers(0, 256, (8, 16, 3), dtype=np.uint8)
 SMOOTH = np.asarray(Image.fromarray(COLOURS).resize((64, 32), Image.Resampling.BICUBIC))
 
@@ -102,10 +102,9 @@ def test_sixteen_bit_grey_keeps_its_high_byte(tmp_path: Path, name: str):
     np.testing.assert_array_equal(pixels, (values >> 8).astype(np.uint8)[:, :, None].repeat(3, axis=2))
 
 
-@pytest.mark.parametrize("mode", ["F", "I"])
-def test_a_mode_without_an_agreed_conversion_is_refused(tmp_path: Path, mode: str):
-    path = save(tmp_path, Image.fromarray(COLOURS[:, :, 0]).convert(mode), name="a.tif")
-    with pytest.raises(DataError, match=rf"a\.tif: colour mode '{mode}' has no agreed conversion.*tone-map"):
+def test_a_mode_without_an_agreed_conversion_is_refused(tmp_path: Path):
+    path = save(tmp_path, Image.fromarray(COLOURS[:, :, 0]).convert("I"), name="a.tif")
+    with pytest.raises(DataError, match=r"a\.tif: colour mode 'I' has no agreed conversion"):
         open_panorama(path)
 
 
@@ -151,7 +150,7 @@ def test_another_shape_is_refused_with_the_choices(tmp_path: Path, width: int, h
     path = save(tmp_path, Image.new("RGB", (width, height)))
     with pytest.raises(DataError) as caught:
         open_panorama(path)
-    for part in (f"{width} x {height}", f"Pad it with the {missing}", "assume_full=True", str(path)):
+    for part in (f"{width} x {height}", f"pad=True to add the {missing}", "assume_full=True", str(path)):
         assert part in str(caught.value)
     assert open_panorama(path, assume_full=True).shape == (height, width, 3)
 
@@ -238,7 +237,7 @@ def test_what_is_no_image_is_refused_with_its_first_bytes(tmp_path: Path, conten
     path.write_bytes(content)
     with pytest.raises(DataError) as caught:
         open_panorama(path)
-    assert f"{path}: not a JPEG, PNG, WebP, TIFF or BMP image (it starts with {content[:16]!r})" in str(caught.value)
+    assert f"{path}: not a JPEG, PNG, WebP, TIFF, BMP, Radiance HDR or OpenEXR image (it starts with {content[:16]!r})" in str(caught.value)
 
 
 def test_an_absent_file_or_a_folder_is_named(tmp_path: Path):
