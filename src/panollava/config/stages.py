@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat, field_validator, model_validator
 
+from panollava.config.augment import AugmentConfig
 from panollava.config.images import ImagesConfig
 from panollava.config.sections import FileName, Section
 
@@ -52,6 +53,7 @@ class DataConfig(Section):
     test: tuple[DataEntry, ...] = Field((DataEntry(),), description="Sources of test samples; may be empty.")
     synthetic: SyntheticConfig = Field(SyntheticConfig(), description="How SurroundQA is generated.")
     images: ImagesConfig = Field(ImagesConfig(), description="How image files are read.")
+    augment: AugmentConfig = Field(AugmentConfig(), description="How training panoramas are turned.")
     cache_features: bool = Field(
         True, description="Keep the features of a frozen encoder on disk and reuse them in later epochs."
     )

@@ -35,13 +35,22 @@ def load_views(
     Raises:
         DataError: If the file is not a usable panorama.
     """
-    rendered = render_views(open_with_options(path, options=images), layout)
+    return views_of(open_with_options(path, options=images), layout)
+
+
+def views_of(erp: UInt8[np.ndarray, "H W 3"], layout: ViewLayout) -> tuple[UInt8[Tensor, "v h w 3"], ...]:
+    """Render the views of one panorama, grouped by size."""
+    rendered = render_views(erp, layout)
     return tuple(torch.from_numpy(np.stack([rendered[i] for i in g.indices])) for g in layout.groups())
 
 
 def stacked_views(paths: Sequence[Path], layout: ViewLayout, *, images: ImageOptions = DEFAULT_OPTIONS) -> Tensors:
     """Return the views of several panoramas, one tensor ``b v h w 3`` per size."""
-    views = [load_views(path, layout, images=images) for path in paths]
+    return stacked([load_views(path, layout, images=images) for path in paths])
+
+
+def stacked(views: Sequence[Tensors]) -> Tensors:
+    """Return the views (or features) of several panoramas as one batch, group by group."""
     return tuple(torch.stack(group) for group in zip(*views, strict=True))
 
 

@@ -5,7 +5,7 @@ order that is a pure function of (seed, epoch, stream) needs neither.
 """
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 _MASK = (1 << 64) - 1
 _STEP = 0x9E3779B97F4A7C15
@@ -32,12 +32,27 @@ def permutation(count: int, *, seed: int, epoch: int = 0, stream: int = 0) -> In
         >>> sorted(permutation(6, seed=0, epoch=1).tolist())
         [0, 1, 2, 3, 4, 5]
     """
+    return np.argsort(_keys(count, seed, epoch, stream), kind="stable").astype(np.int64)
+
+
+def uniforms(count: int, *, seed: int, epoch: int = 0, stream: int = 0) -> Float64[np.ndarray, " n"]:
+    """Return `count` numbers in [0, 1) that depend only on the arguments, as `permutation` does.
+
+    Example:
+        >>> uniforms(2, seed=0).tolist() == uniforms(3, seed=0)[:2].tolist()
+        True
+    """
+    keys = _keys(count, seed, epoch, stream)
+    return np.asarray((keys >> np.uint64(11)).astype(np.float64) / 2.0**53)
+
+
+def _keys(count: int, *parts: int) -> np.ndarray:
+    """Return a 64-bit key for each of `count` indices, no two equal."""
     state = 0
-    for part in (seed, epoch, stream):
+    for part in parts:
         state = int(_finalise(np.array([(state + part + _STEP) & _MASK], dtype=np.uint64))[0])
     index = np.arange(1, count + 1, dtype=np.uint64)
-    keys = _finalise(index * np.uint64(_STEP) + np.array([state], dtype=np.uint64))
-    return np.argsort(keys, kind="stable").astype(np.int64)
+    return _finalise(index * np.uint64(_STEP) + np.array([state], dtype=np.uint64))
 
 
 def _finalise(keys: np.ndarray) -> np.ndarray:

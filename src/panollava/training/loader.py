@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from torch.utils.data import DataLoader, Dataset
 
+from panollava.data.augment import Augment, augmented
 from panollava.data.dataset import choose_questions, conversations, step_plan
-from panollava.data.features import FeatureStore, Tensors, stacked_views
+from panollava.data.features import FeatureStore, Tensors, stacked, stacked_views
 from panollava.data.images import DEFAULT_OPTIONS, ImageOptions
 from panollava.data.manifest import PanoramaSamples
 from panollava.models.vlm import PanoramaBatch, PanoramaVLM
@@ -37,7 +38,8 @@ class LanguageBatches(Dataset[PanoramaBatch]):
     """Item i is the i-th batch of the plan, packed, with features or views (neither for a blind model).
 
     Features come from a store that was filled before, so that no loader process ever runs the encoder; without a
-    store the item carries views, and the training step encodes them.
+    store the item carries views, and the training step encodes them. With an augmentation the views are drawn anew in
+    every epoch, so there is nothing to store.
     """
 
     def __init__(
@@ -50,9 +52,10 @@ class LanguageBatches(Dataset[PanoramaBatch]):
         limit: int | None,
         seed: int,
         images: ImageOptions = DEFAULT_OPTIONS,
+        augment: Augment | None = None,
     ) -> None:
         self.panoramas, self.plan, self.model, self.store = panoramas, plan, model, store
-        self.limit, self.seed, self.images = limit, seed, images
+        self.limit, self.seed, self.images, self.augment = limit, seed, images, augment
 
     def __len__(self) -> int:
         return len(self.plan.batches)
@@ -62,12 +65,25 @@ class LanguageBatches(Dataset[PanoramaBatch]):
         chosen = [
             choose_questions(self.panoramas[i], limit=self.limit, seed=self.seed, epoch=epoch, index=i) for i in indices
         ]
+        if self.augment is not None:
+            return self._augmented(self.augment, conversations(chosen), epoch=epoch, indices=indices)
         text, images = self.model.pack(conversations(chosen)), [self.panoramas[i].image for i in indices]
         if self.store is not None:
             return PanoramaBatch(self.store.get(images), text)
         if self.model.blind:
             return PanoramaBatch(None, text)
         return PanoramaBatch(None, text, stacked_views(images, self.model.layout, images=self.images))
+
+    def _augmented(
+        self, augment: Augment, pairs: list[list[tuple[str, str]]], *, epoch: int, indices: tuple[int, ...]
+    ) -> PanoramaBatch:
+        layout = None if self.model.blind else self.model.layout
+        turned = [
+            augmented(self.panoramas[i].image, asked, augment, layout=layout, epoch=epoch, index=i, images=self.images)
+            for i, asked in zip(indices, pairs, strict=True)
+        ]
+        views = None if layout is None else stacked([seen for seen, _ in turned])
+        return PanoramaBatch(None, self.model.pack([told for _, told in turned]), views)
 
 
 class PixelBatches(Dataset[Tensors]):
@@ -80,15 +96,25 @@ class PixelBatches(Dataset[Tensors]):
         model: PanoramaVLM,
         *,
         images: ImageOptions = DEFAULT_OPTIONS,
+        augment: Augment | None = None,
     ) -> None:
         self.panoramas, self.plan, self.layout, self.images = panoramas, plan, model.layout, images
+        self.augment = augment
 
     def __len__(self) -> int:
         return len(self.plan.batches)
 
     def __getitem__(self, number: int) -> Tensors:
-        paths = [self.panoramas[i].image for i in self.plan.batches[number][1]]
-        return stacked_views(paths, self.layout, images=self.images)
+        epoch, indices = self.plan.batches[number]
+        if self.augment is None:
+            return stacked_views([self.panoramas[i].image for i in indices], self.layout, images=self.images)
+        turned = [
+            augmented(
+                self.panoramas[i].image, (), self.augment, layout=self.layout, epoch=epoch, index=i, images=self.images
+            )[0]
+            for i in indices
+        ]
+        return stacked(turned)
 
 
 class _InOrder:

@@ -13,6 +13,7 @@ import torch
 from panollava.checkpoints.format import component_state, save_checkpoint, state_hash
 from panollava.config import to_dict
 from panollava.config.schema import PanollavaConfig, StageConfig, TrainerConfig
+from panollava.data.augment import Augment
 from panollava.data.features import FeatureStore
 from panollava.data.images import ImageOptions
 from panollava.data.manifest import PanoramaSamples
@@ -187,17 +188,19 @@ def _loaders(
     """Return the training loader, and the validation loader or None. Validation is never shuffled or augmented."""
     size, workers = stage.batch_size, cfg.data.workers
     check = StagePlan(tuple((0, tuple(range(i, min(i + size, len(val))))) for i in range(0, len(val), size)))
-    images = ImageOptions.from_settings(cfg.data.images)
+    images, seed = ImageOptions.from_settings(cfg.data.images), cfg.experiment.seed
+    augment = Augment.from_settings(cfg.data.augment, layout=model.layout, seed=seed)
     if stage.objective == "overlap":
-        first, second = (PixelBatches(rows, p, model, images=images) for rows, p in ((train, plan), (val, check)))
+        first = PixelBatches(train, plan, model, images=images, augment=augment)
+        second = PixelBatches(val, check, model, images=images)
         return loader(first, workers=workers), loader(second, workers=0) if val else None
     store = None
     if cfg.data.cache_features and "vision" not in stage.trains and not model.blind:
         store = feature_store(model, cfg)
         assert store is not None
-        _fill(store, model, [p.image for p in (*train, *val)])
-    limit, seed = stage.questions_per_panorama, cfg.experiment.seed
-    batches = LanguageBatches(train, plan, model, store, limit=limit, seed=seed, images=images)
+        _fill(store, model, [p.image for p in (*(() if augment else train), *val)])
+    limit, kept = stage.questions_per_panorama, None if augment else store
+    batches = LanguageBatches(train, plan, model, kept, limit=limit, seed=seed, images=images, augment=augment)
     checks = LanguageBatches(val, check, model, store, limit=limit, seed=seed, images=images)
     return loader(batches, workers=workers), loader(checks, workers=0) if val else None
 

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from panollava.data.dataset import choose_questions, epoch_batches
+from panollava.data.augment import Augment, augmented
+from panollava.data.dataset import choose_questions, conversations, epoch_batches
 from panollava.data.manifest import PanoramaSamples, Sample
+from panollava.models.protocol import PanoramaBatch
 from panollava.text.chat import IGNORE_INDEX
+from panollava.training import stages
 from panollava.training.loader import LanguageBatches, PixelBatches, StagePlan, loader
 
 
@@ -92,3 +95,77 @@ def test_pixels_are_the_rendered_views(tiny_model, panoramas):
     assert [tuple(v.shape) for v in views] == [(1, 8, 32, 32, 3), (1, 1, 32, 64, 3)]
     assert torch.equal(views[0][0, 5], torch.from_numpy(wanted[5]))
     assert torch.equal(views[1][0, 0], torch.from_numpy(wanted[8]))
+
+
+AUGMENT = Augment(5, "columns", mirror=0.5, pitch_jitter_deg=3.0)
+
+
+def test_an_augmented_batch_holds_turned_views_and_texts(tiny_model, panoramas):
+    model, data = tiny_model(), panoramas("train")
+    chosen = StagePlan(((0, (1, 0)), (1, (1, 0))))
+    batches = LanguageBatches(data, chosen, model, None, limit=2, seed=9, augment=AUGMENT)
+    for number, (epoch, indices) in enumerate(chosen.batches):
+        batch = batches[number]
+        assert batch.features is None
+        for row, i in enumerate(indices):
+            [asked] = conversations([choose_questions(data[i], limit=2, seed=9, epoch=epoch, index=i)])
+            views, pairs = augmented(data[i].image, asked, AUGMENT, layout=model.layout, epoch=epoch, index=i)
+            assert all(torch.equal(a[row], b) for a, b in zip(batch.views, views, strict=True))
+            said = batch.text.labels[row]
+            assert said[said != IGNORE_INDEX].tolist() == [t for _, a in pairs for t in model.chat.answer_ids(a)]
+    assert not torch.equal(batches[0].views[0], batches[1].views[0])
+
+
+def same(a, b):
+    """Whether two batches hold equal tensors."""
+    flat = [[*x.views, x.text.ids, x.text.labels] if isinstance(x, PanoramaBatch) else list(x) for x in (a, b)]
+    return all(torch.equal(p, q) for p, q in zip(*flat, strict=True))
+
+
+def test_loader_processes_make_the_same_augmented_batches(tiny_model, panoramas):
+    model, data = tiny_model(), panoramas("train")
+    chosen = StagePlan(((0, (1, 0)), (1, (2, 3)), (2, (1, 0))))
+    for batches in (
+        LanguageBatches(data, chosen, model, None, limit=2, seed=9, augment=AUGMENT),
+        PixelBatches(data, chosen, model, augment=AUGMENT),
+    ):
+        one, two = (list(loader(batches, workers=workers)) for workers in (0, 2))
+        assert len(one) == 3 and all(same(a, b) for a, b in zip(one, two, strict=True))
+        assert not same(one[0], one[2])
+
+
+def test_pixels_without_texts_turn_freely(tiny_model, panoramas):
+    model, data = tiny_model(), panoramas("train")
+    turned = PixelBatches(data, StagePlan(((2, (3,)),)), model, augment=AUGMENT)[0]
+    views, _ = augmented(data[3].image, (), AUGMENT, layout=model.layout, epoch=2, index=3)
+    assert all(torch.equal(a[0], b) for a, b in zip(turned, views, strict=True))
+    assert not same(turned, PixelBatches(data, StagePlan(((2, (3,)),)), model)[0])
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["overlap", "language"])
+def test_validation_is_never_augmented_and_keeps_its_features(
+    tiny_model, tiny_config, panoramas, number, tmp_path, monkeypatch
+):
+    cfg = tiny_config("data.augment.yaw=columns", f"paths.data={tmp_path}")
+    model, rows = tiny_model(), panoramas("train")
+    filled = []
+    monkeypatch.setattr(stages, "_fill", lambda _store, _model, images: filled.extend(images))
+    plan = StagePlan(((0, (0, 1)),))
+    train, val = stages._loaders(model, cfg.stages[number], cfg, plan=plan, train=rows[:2], val=rows[2:4])
+    assert train.dataset.augment == Augment(cfg.experiment.seed, "columns", ring=8)
+    assert val.dataset.augment is None
+    if number:
+        assert train.dataset.store is None and val.dataset.store is not None
+        assert filled == [p.image for p in rows[2:4]]
+
+
+def test_a_stage_trains_on_augmented_panoramas(tiny_model, tiny_config, panoramas, tmp_path):
+    cfg = tiny_config(
+        "data.augment.yaw=any", "data.augment.mirror=0.5", "data.augment.roll_jitter_deg=2", runs=tmp_path
+    )
+    model = tiny_model()
+    for stage in cfg.stages[:2]:
+        outcome = stages.run_stage(
+            model, stage, cfg, train=panoramas("train"), val=panoramas("train")[:1], run_dir=tmp_path, trained=set()
+        )
+        assert outcome.steps == 2 and outcome.val_loss is not None
