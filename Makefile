@@ -20,7 +20,7 @@ TORCH_STAMP := $(VENV)/.stamp-torch-$(shell printf '%s %s' '$(TORCH)' '$(TORCH_I
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev run test lint format docker-build clean clean-all
+.PHONY: help setup setup-dev run test lint format bench-geometry docker-build clean clean-all
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -45,6 +45,9 @@ lint: setup-dev  ## Check style, types and the layers of the packages.
 format: setup-dev  ## Rewrite the files in the project's style.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+bench-geometry: $(VENV)/.stamp-bench  ## Install the peers, then measure views and accuracy against them (ARGS=).
+	@$(BIN)/python benchmarks/geometry.py $(ARGS)
 
 docker-build:  ## Build the image panollava (TORCH=, TORCH_INDEX=).
 	docker build --build-arg TORCH='$(TORCH)' --build-arg TORCH_INDEX='$(TORCH_INDEX)' -t panollava .
@@ -78,4 +81,10 @@ $(VENV)/.stamp-run: $(TORCH_STAMP) pyproject.toml constraints.txt
 $(VENV)/.stamp-dev: $(TORCH_STAMP) pyproject.toml constraints.txt
 	@echo "installing panollava with the tools of development (about a minute)"
 	@$(PIP) -c constraints.txt -e '.[dev]'
+	@touch $(VENV)/.stamp-run $@
+
+# None of the peers needs torchvision or another torch than the installed one.
+$(VENV)/.stamp-bench: $(TORCH_STAMP) pyproject.toml constraints.txt
+	@echo "installing panollava with the peers of the benchmark (about a minute)"
+	@$(PIP) -c constraints.txt -e '.[bench]'
 	@touch $(VENV)/.stamp-run $@
