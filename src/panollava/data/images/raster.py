@@ -20,6 +20,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from panollava.data.images.options import ImageOptions
 from panollava.data.images.picture import Picture, decoded
+from panollava.data.images.png import check_chunks
 from panollava.data.images.upright import upright
 from panollava.errors import DataError
 
@@ -55,6 +56,8 @@ def read_raster(kind: str, data: bytes, *, options: ImageOptions) -> Picture:
     options.check_size(*image.size)
     if isinstance(image, PngImageFile | WebPImageFile) and image.n_frames > 1:
         raise DataError(f"the image is animated ({image.n_frames} frames). Save one frame.")
+    if kind == "PNG":
+        check_chunks(data)
     orientation = _orientation(image)
     image.load()
     return decoded(upright(to_rgb(image), orientation=orientation), xmp=_xmp(image))
