@@ -75,6 +75,9 @@ class EvaluationConfig(Section):
     )
     max_samples: int | None = Field(None, ge=1, description="Score only the first samples; null: all.")
     batch_size: int = Field(8, ge=1, description="Panoramas that are encoded together.")
+    rolls: Literal[0, 2, 4, 8] = Field(
+        0, description="Ask again about each panorama rolled to this many poses, and mirrored; 0: do not."
+    )
     report: bool = Field(True, description="Write report.html.")
     sample_panoramas: int = Field(6, ge=0, description="Panoramas shown in the report with their answers.")
 

@@ -1,14 +1,16 @@
 """Answer the questions of a test set, and measure how likely the references were."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import nn
 
 from panollava.config.schema import PanollavaConfig
 from panollava.data.dataset import conversations
-from panollava.data.features import FeatureStore
+from panollava.data.features import Tensors
 from panollava.data.manifest import PanoramaSamples, Sample, group_by_image
 from panollava.models.protocol import PanoramaBatch, PanoramaModel
 from panollava.text.chat import IGNORE_INDEX
@@ -23,12 +25,20 @@ class Answers:
     tokens: list[int]
 
 
+class Features(Protocol):
+    """Where features of panoramas come from: a store, or an encoder that sees them otherwise than they are."""
+
+    def get(self, paths: Sequence[Path]) -> Tensors:
+        """Return the features of a batch of panoramas, one tensor per group of views."""
+        ...
+
+
 def answer(
     model: PanoramaModel,
     samples: Sequence[Sample],
     cfg: PanollavaConfig,
     *,
-    store: FeatureStore | None,
+    store: Features | None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Answers:
     """Answer every sample; each panorama is encoded once, whatever the number of its questions.
@@ -40,15 +50,8 @@ def answer(
         store: Encoder features; None for a blind model.
         progress: Called with (questions done, questions in all).
     """
-    device = model.device
-    groups = group_by_image(samples)
-    size = cfg.evaluation.batch_size
     done = Answers([], [], [])
-    for start in range(0, len(groups), size):
-        chunk = groups[start : start + size]
-        features = None
-        if store is not None:
-            features = tuple(f.to(device) for f in store.get([group.image for group in chunk]))
+    for chunk, features in _seen(model, samples, cfg, store):
         done.samples.extend(_generate(model, chunk, features, cfg))
         nll, tokens = _likelihood(model, chunk, features)
         done.nll.extend(nll)
@@ -56,6 +59,26 @@ def answer(
         if progress is not None:
             progress(len(done.samples), len(samples))
     return done
+
+
+def predictions(
+    model: PanoramaModel, samples: Sequence[Sample], cfg: PanollavaConfig, *, store: Features | None
+) -> list[Sample]:
+    """Answer every sample without weighing its reference; arguments as of `answer`."""
+    return [s for chunk, features in _seen(model, samples, cfg, store) for s in _generate(model, chunk, features, cfg)]
+
+
+def _seen(
+    model: PanoramaModel, samples: Sequence[Sample], cfg: PanollavaConfig, store: Features | None
+) -> Iterator[tuple[list[PanoramaSamples], tuple[torch.Tensor, ...] | None]]:
+    """Yield batches of panoramas with their features; each panorama is encoded once."""
+    groups, size = group_by_image(samples), cfg.evaluation.batch_size
+    for start in range(0, len(groups), size):
+        chunk = groups[start : start + size]
+        if store is None:
+            yield chunk, None
+        else:
+            yield chunk, tuple(f.to(model.device) for f in store.get([group.image for group in chunk]))
 
 
 def _generate(

@@ -14,7 +14,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from panollava.errors import DataError
-from panollava.evaluation import plots, report_samples, report_sections, report_training
+from panollava.evaluation import plots, report_panoramic, report_samples, report_sections, report_training
 from panollava.evaluation.report_html import Html, join, tag
 from panollava.evaluation.report_palette import DARK, LIGHT, Palette
 from panollava.evaluation.report_run import Run, read_run
@@ -27,6 +27,7 @@ _PARTS = {
     "result": "Result",
     "kinds": "Kinds",
     "directions": "Directions",
+    "rolls": "Rolls",
     "captions": "Captions",
     "samples": "Samples",
     "training": "Training",
@@ -76,6 +77,7 @@ def page(run: Run) -> str:
         report_sections.headline(scores),
         report_sections.kinds(scores, _accuracy_picture(run)),
         report_sections.directions(scores.model.direction8, _direction_pictures(run)),
+        *([report_panoramic.rolls(scores.model.panoramic)] if scores.model.panoramic else []),
         report_sections.captions(scores),
         report_samples.samples(run),
         report_training.training(run, _curves_picture(run)),
@@ -98,7 +100,8 @@ def page(run: Run) -> str:
 
 def _header(run: Run) -> Html:
     scores = run.scores
-    links = [tag("li", tag("a", name, attrs={"href": f"#{part}"})) for part, name in _PARTS.items()]
+    parts = {k: name for k, name in _PARTS.items() if k != "rolls" or scores.model.panoramic}
+    links = [tag("li", tag("a", name, attrs={"href": f"#{part}"})) for part, name in parts.items()]
     facts = [
         counted(scores.questions, "question"),
         counted(scores.panoramas, "held-out panorama"),

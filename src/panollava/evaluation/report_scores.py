@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from panollava.errors import DataError
+from panollava.evaluation.report_panoramic import PanoramicScores, parse_panoramic
 from panollava.geometry.sphere import SECTORS8
 
 FORMAT = 1
@@ -72,6 +73,7 @@ class ModelScores:
         perplexity: Of the references, over all tokens.
         perplexity_per_text: Mean over texts.
         empty_predictions: How many answers were empty.
+        panoramic: How answers turn with the panorama; None where the run was not asked to roll.
     """
 
     accuracy: float | None
@@ -82,6 +84,7 @@ class ModelScores:
     perplexity: float | None
     perplexity_per_text: float | None
     empty_predictions: int
+    panoramic: PanoramicScores | None = None
 
     @property
     def chance(self) -> float | None:
@@ -195,6 +198,7 @@ def _model(content: Any) -> ModelScores:
         perplexity=_number(perplexity.get("corpus")),
         perplexity_per_text=_number(perplexity.get("per_text")),
         empty_predictions=int(content.get("empty_predictions", 0)),
+        panoramic=parse_panoramic(content["panoramic"]) if content.get("panoramic") is not None else None,
     )
 
 

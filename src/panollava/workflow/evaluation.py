@@ -19,6 +19,7 @@ from panollava.data.manifest import Sample
 from panollava.data.sources import ensure_synthetic, evaluation_samples
 from panollava.data.writers import write_predictions_csv
 from panollava.errors import DataError
+from panollava.evaluation.panoramic import roll_scores, roll_trials
 from panollava.evaluation.predict import answer
 from panollava.evaluation.score import score
 from panollava.inference.session import Session
@@ -127,4 +128,16 @@ def evaluate(session: Session, samples: list[Sample], cfg: PanollavaConfig, *, o
         answers = answer(session.model, samples, cfg, store=store, progress=advance)
     # Absolute: a relative path is read as one below the file's own folder, and the images lie elsewhere.
     write_predictions_csv(out, [replace(s, image=s.image.resolve()) for s in answers.samples])
-    return score(answers, metrics=cfg.evaluation.metrics)
+    scores = score(answers, metrics=cfg.evaluation.metrics)
+    if cfg.evaluation.rolls and not session.model.blind:
+        scores["panoramic"] = _rolled(session, answers.samples, cfg)
+    return scores
+
+
+def _rolled(session: Session, answered: list[Sample], cfg: PanollavaConfig) -> dict[str, Any]:
+    """Ask again about rolled and mirrored panoramas, and score how the answers turn."""
+    with progress_bar() as bar:
+        task = bar.add_task("rolling", total=None, note="questions")
+        advance: Callable[[int, int], None] = lambda done, all_: bar.update(task, completed=done, total=all_)  # noqa: E731
+        trials = roll_trials(session.model, answered, cfg, progress=advance)
+    return roll_scores(trials, rolls=cfg.evaluation.rolls)
