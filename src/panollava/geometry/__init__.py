@@ -1,6 +1,6 @@
 """Geometry of panoramas: one convention, no learning. Importing this room does not import torch.
 
-The torch renderer lives in `panollava.geometry.render_torch`.
+The torch twins live in `render_torch` (views, turned panoramas), `stitch_torch` and `angles_torch`.
 """
 
 from panollava.geometry.angles import angles_from_ray, great_circle_deg, ray_from_angles, rotation, wrap_deg
@@ -12,11 +12,14 @@ from panollava.geometry.layouts import (
     anyres,
     build_layout,
     cubemap,
+    e2p_bands,
     e2p_ring,
     resize,
     sliding_window,
+    tangent,
 )
 from panollava.geometry.overlap import share_rays, token_correspondences
+from panollava.geometry.regions import FieldOfView, bounding_field_of_view, shared_solid_angle_sr, spherical_iou
 from panollava.geometry.render import render_views
 from panollava.geometry.rotate import rotate_erp
 from panollava.geometry.sphere import (
@@ -27,20 +30,26 @@ from panollava.geometry.sphere import (
     pixel_solid_angle,
     sector,
 )
+from panollava.geometry.stitch import erp_coverage, erp_from_views
 from panollava.geometry.view import ViewSpec
 
 __all__ = [
     "SECTORS4",
     "SECTORS8",
+    "FieldOfView",
     "ViewGroup",
     "ViewLayout",
     "ViewSpec",
     "angles_from_ray",
     "anyres",
+    "bounding_field_of_view",
     "build_layout",
     "contact_sheet",
     "cubemap",
+    "e2p_bands",
     "e2p_ring",
+    "erp_coverage",
+    "erp_from_views",
     "erp_pixel_from_ray",
     "erp_rays",
     "great_circle_deg",
@@ -53,7 +62,10 @@ __all__ = [
     "rotation",
     "sector",
     "share_rays",
+    "shared_solid_angle_sr",
     "sliding_window",
+    "spherical_iou",
+    "tangent",
     "token_correspondences",
     "wrap_deg",
 ]

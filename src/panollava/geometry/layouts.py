@@ -1,4 +1,4 @@
-"""Layouts: the ordered views of a panorama, their ring, their overlaps, and the five ways to build them.
+"""Layouts: the ordered views of a panorama, their ring, their overlaps, and the seven ways to build them.
 
 ::
 
@@ -15,14 +15,14 @@ A number is written once: view counts, pairs and token rays all follow from the 
 import inspect
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-import numpy as np
-
 from panollava.errors import GeometryError, unknown_name
-from panollava.geometry.angles import wrap_deg
-from panollava.geometry.sphere import SECTORS4, SECTORS8
-from panollava.geometry.view import ViewSpec, check_pixels
+from panollava.geometry.layout_parts import Size, finish_layout, pixel_size, pole_view, ring_yaws
+from panollava.geometry.sphere import SECTORS4
+from panollava.geometry.tangent import tangent
+from panollava.geometry.view import ViewSpec
 from panollava.geometry.view_layout import ViewGroup, ViewLayout
 
 __all__ = [
@@ -33,14 +33,12 @@ __all__ = [
     "anyres",
     "build_layout",
     "cubemap",
+    "e2p_bands",
     "e2p_ring",
     "resize",
     "sliding_window",
+    "tangent",
 ]
-
-MAX_RING_VIEWS = 256
-
-Size = int | Sequence[int]
 
 
 def e2p_ring(
@@ -68,14 +66,64 @@ def e2p_ring(
         >>> len(layout.views), layout.views[1].name, layout.views[7].yaw_deg, layout.views[8].name
         (9, 'front right', -45.0, 'global')
     """
-    height, width = _size("size_px", size_px)
+    height, width = pixel_size("size_px", size_px)
     views = [
         ViewSpec.perspective(
             name, yaw_deg=yaw, pitch_deg=pitch_deg, hfov_deg=hfov_deg, height_px=height, width_px=width
         )
-        for name, yaw in _ring(hfov_deg, overlap)
+        for name, yaw in ring_yaws(hfov_deg, overlap)
     ]
-    return _finish("e2p", views, ring=len(views), global_size_px=global_size_px)
+    return finish_layout("e2p", views, ring=len(views), global_size_px=global_size_px)
+
+
+def e2p_bands(
+    *,
+    pitches_deg: Sequence[float] = (-45.0, 0.0, 45.0),
+    hfov_deg: float = 90.0,
+    overlap: float = 0.5,
+    size_px: Size = 96,
+    poles: bool = False,
+    global_size_px: Size | None = (96, 192),
+) -> ViewLayout:
+    """Return several rings of perspective views, one at each pitch, from the top down.
+
+    A ring at a pitch has fewer views than one at the horizon, because its circles are shorter: as many as keep the
+    overlap on the widest circle that its views see along their middle column. The ring of the layout, whose views
+    close, is the one nearest to the horizon.
+
+    Args:
+        pitches_deg: pitch of each ring, different ones.
+        hfov_deg: horizontal field of view of each view.
+        overlap: the smallest angle shared with the next view of the ring, as a fraction of hfov_deg, in [0, 1).
+        size_px: side of a square view, or (height, width).
+        poles: add a view straight up and one straight down.
+        global_size_px: (height, width) of the global view; None leaves it out.
+
+    Raises:
+        GeometryError: an impossible angle, overlap or size, or a pitch given twice.
+
+    Example:
+        >>> layout = e2p_bands(pitches_deg=(60, 0, -60), hfov_deg=60, overlap=0.0, global_size_px=None)
+        >>> [sum(v.pitch_deg == p for v in layout.views) for p in (60, 0, -60)], layout.coverage() > 0.97
+        ([6, 6, 6], True)
+    """
+    height, width = pixel_size("size_px", size_px)
+    pitches = sorted((float(pitch) for pitch in pitches_deg), reverse=True)
+    if not pitches or len(set(pitches)) < len(pitches):
+        raise GeometryError(f"pitches_deg is {tuple(pitches_deg)}; give one or more different pitches.")
+    views: list[ViewSpec] = []
+    rings: dict[float, range] = {}
+    look = partial(ViewSpec.perspective, hfov_deg=hfov_deg, height_px=height, width_px=width)
+    for pitch in pitches:
+        half_v = look("ring", yaw_deg=0.0, pitch_deg=pitch).vfov_deg / 2.0
+        widest = math.cos(math.radians(max(0.0, abs(pitch) - half_v)))
+        named = ring_yaws(hfov_deg, overlap, turn_deg=360.0 * widest)
+        rings[pitch] = range(len(views), len(views) + len(named))
+        views += [look(f"{name}, pitch {pitch:+.4g}", yaw_deg=yaw, pitch_deg=pitch) for name, yaw in named]
+    if poles:
+        views += [pole_view(name, sign, height, width, hfov_deg) for name, sign in (("up", 1.0), ("down", -1.0))]
+    level = rings[min(pitches, key=abs)]
+    return finish_layout("bands", views, ring=level if len(level) > 1 else 0, global_size_px=global_size_px)
 
 
 def cubemap(*, size_px: Size = 96, poles: bool = True, global_size_px: Size | None = None) -> ViewLayout:
@@ -85,7 +133,7 @@ def cubemap(*, size_px: Size = 96, poles: bool = True, global_size_px: Size | No
         >>> [view.name for view in cubemap().views]
         ['front', 'right', 'behind', 'left', 'up', 'down']
     """
-    height, width = _size("size_px", size_px)
+    height, width = pixel_size("size_px", size_px)
     if height != width:
         raise GeometryError(f"size_px is ({height}, {width}); the faces of a cube are square.")
     faces = [(name, 90.0 * i, 0.0) for i, name in enumerate(SECTORS4)]
@@ -95,7 +143,7 @@ def cubemap(*, size_px: Size = 96, poles: bool = True, global_size_px: Size | No
         ViewSpec.perspective(name, yaw_deg=yaw, pitch_deg=pitch, hfov_deg=90.0, height_px=height, width_px=width)
         for name, yaw, pitch in faces
     ]
-    return _finish("cubemap", views, ring=4, global_size_px=global_size_px)
+    return finish_layout("cubemap", views, ring=4, global_size_px=global_size_px)
 
 
 def sliding_window(
@@ -121,7 +169,7 @@ def sliding_window(
         >>> [view.yaw_deg for view in sliding_window(hfov_deg=120, overlap=0).views]
         [0.0, 120.0, -120.0]
     """
-    height, width = _size("size_px", size_px)
+    height, width = pixel_size("size_px", size_px)
     views = [
         ViewSpec.window(
             name,
@@ -132,9 +180,9 @@ def sliding_window(
             height_px=height,
             width_px=width,
         )
-        for name, yaw in _ring(hfov_deg, overlap)
+        for name, yaw in ring_yaws(hfov_deg, overlap)
     ]
-    return _finish("sliding", views, ring=len(views), global_size_px=global_size_px)
+    return finish_layout("sliding", views, ring=len(views), global_size_px=global_size_px)
 
 
 def resize(*, size_px: Size = 224) -> ViewLayout:
@@ -144,7 +192,7 @@ def resize(*, size_px: Size = 224) -> ViewLayout:
         >>> resize(size_px=(96, 192)).views[0].is_global
         True
     """
-    return _finish("resize", [], ring=0, global_size_px=size_px)
+    return finish_layout("resize", [], ring=0, global_size_px=size_px)
 
 
 def anyres(*, grid: Sequence[int] = (2, 4), tile_px: Size = 96, global_size_px: Size | None = (96, 192)) -> ViewLayout:
@@ -155,8 +203,8 @@ def anyres(*, grid: Sequence[int] = (2, 4), tile_px: Size = 96, global_size_px: 
         >>> layout.views[0].yaw_deg, layout.views[0].pitch_deg, layout.ring_indices
         (-135.0, 45.0, ())
     """
-    rows, cols = _size("grid", grid)
-    height, width = _size("tile_px", tile_px)
+    rows, cols = pixel_size("grid", grid)
+    height, width = pixel_size("tile_px", tile_px)
     views = [
         ViewSpec.window(
             f"tile {row},{col}",
@@ -170,12 +218,14 @@ def anyres(*, grid: Sequence[int] = (2, 4), tile_px: Size = 96, global_size_px: 
         for row in range(rows)
         for col in range(cols)
     ]
-    return _finish("anyres", views, ring=cols if rows == 1 and cols > 1 else 0, global_size_px=global_size_px)
+    return finish_layout("anyres", views, ring=cols if rows == 1 and cols > 1 else 0, global_size_px=global_size_px)
 
 
 BUILDERS: dict[str, Callable[..., ViewLayout]] = {
     "e2p": e2p_ring,
     "cubemap": cubemap,
+    "bands": e2p_bands,
+    "tangent": tangent,
     "sliding": sliding_window,
     "resize": resize,
     "anyres": anyres,
@@ -183,7 +233,7 @@ BUILDERS: dict[str, Callable[..., ViewLayout]] = {
 
 
 def build_layout(kind: str, **options: Any) -> ViewLayout:
-    """Return the layout of a kind: e2p, cubemap, sliding, resize or anyres, with that builder's options.
+    """Return the layout of a kind (e2p, bands, cubemap, tangent, sliding, resize, anyres) with its builder's options.
 
     Raises:
         GeometryError: an unknown kind or option (the nearest is named), or an impossible value.
@@ -199,36 +249,3 @@ def build_layout(kind: str, **options: Any) -> ViewLayout:
         if option not in known:
             raise GeometryError(unknown_name(f"option of layout '{kind}'", option, known))
     return BUILDERS[kind](**options)
-
-
-def _ring(hfov_deg: float, overlap: float) -> list[tuple[str, float]]:
-    """Return (name, yaw_deg) of the views of a ring: as few as keep the overlap, evenly spread."""
-    if not 0.0 <= overlap < 1.0:
-        raise GeometryError(f"overlap is {overlap}; it is 1 - stride / hfov, in [0, 1).")
-    if not 0.0 < hfov_deg <= 180.0:
-        raise GeometryError(f"hfov_deg is {hfov_deg}; a view of a ring sees more than 0 and less than 180 degrees.")
-    count = math.ceil(360.0 / (hfov_deg * (1.0 - overlap)) - 1e-9)
-    if count > MAX_RING_VIEWS:
-        raise GeometryError(
-            f"hfov_deg {hfov_deg:g} with overlap {overlap:g} makes {count} views; at most "
-            f"{MAX_RING_VIEWS} are allowed. Widen hfov_deg or lower overlap."
-        )
-    yaws = [wrap_deg(i * 360.0 / count) for i in range(count)]
-    names = {4: SECTORS4, 8: SECTORS8}.get(count) or tuple(f"yaw {yaw:+.4g}" for yaw in yaws)
-    return list(zip(names, yaws, strict=True))
-
-
-def _finish(name: str, views: list[ViewSpec], *, ring: int, global_size_px: Size | None) -> ViewLayout:
-    if global_size_px is not None:
-        height, width = _size("size_px" if name == "resize" else "global_size_px", global_size_px)
-        views = [*views, ViewSpec.window("global", height_px=height, width_px=width)]
-    return ViewLayout(tuple(views), name, tuple(range(ring)))
-
-
-def _size(what: str, value: Size) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int | np.integer) else tuple(value)
-    if len(pair) != 2:
-        raise GeometryError(f"{what} is {value!r}; give one number or a pair (height, width).")
-    for number in pair:
-        check_pixels(what, number)
-    return int(pair[0]), int(pair[1])

@@ -53,7 +53,8 @@ class _ViewMap:
         down = np.ascontiguousarray(np.broadcast_to((v - window.row0).astype(np.float32), size))
         if exact:
             return cls(across, down, window)
-        return cls(*cv2.convertMaps(across, down, cv2.CV_16SC2), window)
+        whole, fraction = cv2.convertMaps(across, down, cv2.CV_16SC2)
+        return cls(whole, fraction, window)
 
     @property
     def nbytes(self) -> int:

@@ -82,8 +82,10 @@ def check_rotation(rotation: ArrayLike) -> Float[np.ndarray, "3 3"]:
     matrix = np.asarray(rotation, np.float64)
     if matrix.shape != (3, 3):
         raise GeometryError(f"the rotation has shape {matrix.shape}; it must be a 3 x 3 matrix.")
+    if not np.isfinite(matrix).all():
+        raise GeometryError(f"the rotation holds numbers that are not finite: {matrix.tolist()}.")
     error = float(np.abs(matrix @ matrix.T - np.eye(3)).max())
-    if not error < 1e-5 or np.linalg.det(matrix) < 0.0:
+    if error >= 1e-5 or np.linalg.det(matrix) < 0.0:
         raise GeometryError(
             f"the matrix is no rotation (R R^T differs from 1 by {error:.3g}, determinant "
             f"{np.linalg.det(matrix):.3g}); make one with geometry.rotation(yaw_deg, pitch_deg, roll_deg)."

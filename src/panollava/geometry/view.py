@@ -26,6 +26,7 @@ from jaxtyping import Bool, Float
 
 from panollava.errors import GeometryError, unknown_name
 from panollava.geometry.angles import angles_from_ray, ray_from_angles, rotation, wrap_deg
+from panollava.geometry.regions import FieldOfView
 
 KINDS = ("perspective", "erp")
 # a ray this far (as a fraction of the view) beyond an edge still lies on the edge: float rounding only
@@ -110,10 +111,11 @@ class ViewSpec:
         pitch_deg: float = 0.0,
         roll_deg: float = 0.0,
         hfov_deg: float,
+        vfov_deg: float | None = None,
         height_px: int,
         width_px: int,
     ) -> "ViewSpec":
-        """Return a pinhole view with square pixels: the vertical field of view follows from the size.
+        """Return a pinhole view; without ``vfov_deg`` its pixels are square, and the height follows from the size.
 
         Example:
             >>> view = ViewSpec.perspective("front", yaw_deg=0, hfov_deg=90, height_px=48, width_px=96)
@@ -131,7 +133,7 @@ class ViewSpec:
             pitch_deg=pitch_deg,
             roll_deg=roll_deg,
             hfov_deg=hfov_deg,
-            vfov_deg=math.degrees(2.0 * math.atan(half_x * height_px / width_px)),
+            vfov_deg=math.degrees(2.0 * math.atan(half_x * height_px / width_px)) if vfov_deg is None else vfov_deg,
             height_px=height_px,
             width_px=width_px,
         )
@@ -164,6 +166,23 @@ class ViewSpec:
             vfov_deg=vfov_deg,
             height_px=height_px,
             width_px=width_px,
+        )
+
+    @property
+    def field_of_view(self) -> FieldOfView:
+        """The region of the sphere that a perspective view sees.
+
+        Raises:
+            GeometryError: an ERP window, which is no cone.
+        """
+        if self.kind != "perspective":
+            raise GeometryError(f"view '{self.name}' is a window of the ERP; only a perspective view is a cone.")
+        return FieldOfView(
+            yaw_deg=self.yaw_deg,
+            pitch_deg=self.pitch_deg,
+            roll_deg=self.roll_deg,
+            hfov_deg=self.hfov_deg,
+            vfov_deg=self.vfov_deg,
         )
 
     @property

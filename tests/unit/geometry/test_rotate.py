@@ -83,7 +83,7 @@ def test_a_second_panorama_builds_no_maps(noise_erp):
         (np.eye(2), r"has shape \(2, 2\); it must be a 3 x 3 matrix"),
         (np.diag([1.0, 1.0, -1.0]), "no rotation .*determinant -1"),
         (2 * np.eye(3), "no rotation .*differs from 1 by 3"),
-        (np.full((3, 3), np.nan), "no rotation"),
+        (np.full((3, 3), np.nan), "not finite"),
     ],
 )
 def test_what_is_no_rotation_is_refused(matrix: np.ndarray, message: str):
