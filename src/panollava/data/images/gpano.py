@@ -1,9 +1,9 @@
 """GPano XMP: what part of the sphere a picture shows, and how the camera was held.
 
 The tags are Google's Photo Sphere metadata, https://developers.google.com/streetview/spherical-metadata. Its angles
-are ours: heading turns clockwise from north as yaw does, pitch is positive above the horizon, and "as roll
-increases, the horizon rotates counterclockwise in the image", so the camera rolls clockwise. They are applied
-heading, pitch, roll: camera to world is R = Ry(heading) Rx(pitch) Rz(roll), `geometry.rotation`.
+are ours: heading turns clockwise from north as yaw does, pitch is positive above the horizon, and with growing roll
+the horizon turns counterclockwise in the image, so the camera rolls clockwise. We take them, as in aviation, in the
+order heading, pitch, roll: camera to world is R = Ry(heading) Rx(pitch) Rz(roll), `geometry.rotation`.
 
 XML is parsed by defusedxml: no entities, no external files.
 """

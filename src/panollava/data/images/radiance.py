@@ -88,8 +88,8 @@ def _coded_line(data: bytes, at: int, width: int) -> tuple[UInt8[np.ndarray, "4 
             else:
                 line += data[at + 1 : at + 1 + count]
                 at += 1 + count
-            if count == 0 or at > len(data):
-                raise ValueError(f"a run of {count} pixels at byte {at} of {len(data)}")
+            if count == 0:
+                raise ValueError(f"a run of no pixels at byte {at}")
         if len(line) != plane * width:
             raise ValueError(f"a run passes the end of its line at byte {at}")
     return np.frombuffer(line, np.uint8).reshape(4, width), at

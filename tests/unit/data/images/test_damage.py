@@ -75,14 +75,9 @@ def test_the_beginning_of_a_file_gives_its_pixels_or_a_data_error(fmt: str, shar
         np.testing.assert_array_equal(pixels, open_panorama(data, tone_map="clip"))
 
 
-@settings(max_examples=150, deadline=None)
-@given(place=st.integers(0, len(FILES["PNG"]) - 1), bit=st.integers(0, 7))
-def test_a_bit_that_flips_in_a_png_is_found_by_its_checksums(place: int, bit: int):
-    data = bytearray(FILES["PNG"])
-    data[place] ^= 1 << bit
-    try:
-        pixels = open_panorama(bytes(data))
-    except DataError:
-        pass
-    else:
-        np.testing.assert_array_equal(pixels, SMOOTH)
+def test_a_bit_that_flips_in_a_png_is_found_by_its_checksums():
+    for place in range(0, len(FILES["PNG"]), 5):
+        data = bytearray(FILES["PNG"])
+        data[place] ^= 1 << place % 8
+        with pytest.raises(DataError):
+            open_panorama(bytes(data))

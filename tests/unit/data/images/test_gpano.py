@@ -190,7 +190,7 @@ def recorded_sky(up):
 @pytest.mark.parametrize(
     ("tags", "up"),
     [
-        # "As roll increases, the horizon rotates counterclockwise in the image": up leans to the left
+        # with growing roll the horizon turns counterclockwise in the image: up leans to the left
         ({"PoseRollDegrees": 30}, (-0.5, -np.sqrt(0.75), 0)),
         # the centre of the image is 30 degrees above the horizon: up leans towards the viewer's front
         ({"PosePitchDegrees": 30}, (0, -np.sqrt(0.75), 0.5)),
