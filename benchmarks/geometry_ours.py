@@ -9,6 +9,7 @@ from geometry_scenes import Array, JpegTask, Shot, StitchTask
 
 from panollava import geometry
 from panollava.geometry import ViewLayout, ViewSpec, cubemap, render, render_views
+from panollava.geometry import stitch as stitching
 
 cv2.setNumThreads(1)
 
@@ -46,6 +47,7 @@ def export(out: Any) -> Any:
 def forget() -> None:
     """Forget every map."""
     render.clear_maps()
+    stitching._patches.clear()
 
 
 def views(erp: Array, shots: tuple[Shot, ...]) -> list[Array]:

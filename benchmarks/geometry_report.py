@@ -36,6 +36,7 @@ class Target:
 
     what: str
     value: float | None
+    by_median: float | None = None
     at_least: float | None = None
     at_most: float | None = None
 
@@ -51,7 +52,8 @@ class Target:
     def print(self) -> None:
         """Print it on one line."""
         goal = f">= {self.at_least:g}" if self.at_least is not None else f"<= {self.at_most:g}"
-        print(f"  {self.verdict:<13} {self.what}: {_text(self.value)} (target {goal})")
+        median_too = "" if self.by_median is None else f", {_text(self.by_median)} by the medians"
+        print(f"  {self.verdict:<13} {self.what}: {_text(self.value)}{median_too} (target {goal})")
 
 
 @dataclass
@@ -107,13 +109,16 @@ def time_tables(times: Times, columns: list[str], *, unit: str) -> list[Table]:
     ]
 
 
-def ratio(times: Times, slow: str | list[str], fast: str, column: str) -> float | None:
-    """Return how many times ``fast`` is faster than the fastest of ``slow``, by the least of the rounds."""
-    names = [slow] if isinstance(slow, str) else slow
-    found = [min(times[name][column]) for name in names if column in times.get(name, {})]
-    if not found or column not in times.get(fast, {}):
-        return None
-    return min(found) / min(times[fast][column])
+def faster(what: str, times: Times, slow: str | list[str], fast: str, column: str, *, at_least: float) -> Target:
+    """Return how many times ``fast`` is faster than the fastest of ``slow``, by the least and by the medians."""
+    rivals = [
+        times[name][column] for name in ([slow] if isinstance(slow, str) else slow) if column in times.get(name, {})
+    ]
+    ours = times.get(fast, {}).get(column)
+    if not rivals or not ours:
+        return Target(f"{what}, {column}", None, at_least=at_least)
+    least, middle = min(map(min, rivals)) / min(ours), min(map(median, rivals)) / median(ours)
+    return Target(f"{what}, {column}", least, by_median=middle, at_least=at_least)
 
 
 def machine() -> dict[str, Any]:

@@ -16,8 +16,6 @@ Array = np.ndarray
 PHOTO = Path(__file__).parents[2] / "shared" / "panos" / "fishermans_bastion_2k.jpg"
 # three waves at nearly full contrast give the peers the errors that reference measurements give them
 WAVES, AMPLITUDE = 3, 127.0
-# levels of noise that bring the enlarged photo to the bytes of real panoramas
-GRAIN = 8
 
 
 class Shot(NamedTuple):
@@ -159,7 +157,8 @@ def jpeg(width: int) -> bytes:
     found = photo()
     base = Image.fromarray(texture(512) if found is None else found)
     large = np.asarray(base.resize((width, width // 2), Image.Resampling.BICUBIC))
-    grain = np.random.default_rng(width).integers(-GRAIN, GRAIN + 1, large.shape[:2], dtype=np.int16)
+    levels = max(1, round(np.log2(width)) - 3)  # of noise: 0.6, 2.3, 9 MB at 2048, 4096, 8192
+    grain = np.random.default_rng(width).integers(-levels, levels + 1, large.shape[:2], dtype=np.int16)
     grainy = np.clip(large + grain[..., None], 0, 255).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(grainy).save(file, "JPEG", quality=90)

@@ -96,14 +96,32 @@ def test_a_method_that_fails_is_told_and_the_others_go_on(modules, tmp_path):
     assert list(times) == ["sound"] and len(times["sound"]) == 2 and min(times["sound"]) > 0
 
 
-def test_targets_and_ratios(modules):
-    from geometry_report import Target, ratio
+def test_cold_is_cold(modules):
+    import cv2
 
-    times = {"peer": {"2048": [30.0, 20.0]}, "other": {"2048": [50.0, 45.0]}, "ours": {"2048": [4.0, 5.0]}}
-    assert ratio(times, "peer", "ours", "2048") == 5.0
-    assert ratio(times, ["other", "peer", "absent"], "ours", "2048") == 5.0
-    assert ratio(times, "absent", "ours", "2048") is None
-    assert Target("x", 5.0, at_least=5).verdict == "met"
+    threads = cv2.getNumThreads()
+    import geometry_ours  # runs OpenCV with one thread
+
+    cv2.setNumThreads(threads)
+    from geometry_scenes import StitchTask, ring
+
+    from panollava.geometry import render, stitch
+
+    shots = ring(4, size_px=8)
+    views = geometry_ours.views(np.zeros((16, 32, 3), np.uint8), shots)
+    geometry_ours.stitch(views, StitchTask(shots, 16))
+    geometry_ours.forget()
+    assert render._maps.bytes == 0 and stitch._patches.bytes == 0
+
+
+def test_targets_and_ratios(modules):
+    from geometry_report import Target, faster
+
+    times = {"peer": {"2048": [30.0, 20.0]}, "other": {"2048": [50.0, 45.0]}, "ours": {"2048": [4.0, 5.0, 6.0]}}
+    target = faster("peer / ours", times, "peer", "ours", "2048", at_least=5)
+    assert (target.what, target.value, target.by_median, target.verdict) == ("peer / ours, 2048", 5.0, 5.0, "met")
+    assert faster("best", times, ["other", "peer", "absent"], "ours", "2048", at_least=5).value == 5.0
+    assert faster("none", times, "absent", "ours", "2048", at_least=5).verdict == "not measured"
     assert Target("x", 4.9, at_least=5).verdict == "MISSED"
     assert Target("x", 81.0, at_most=80).verdict == "MISSED"
-    assert Target("x", None, at_most=80).verdict == "not measured"
+    assert Target("x", 80.0, at_most=80).verdict == "met"
