@@ -10,9 +10,13 @@ from panollava.checkpoints.format import CheckpointMeta, load_checkpoint
 from panollava.checkpoints.resolve import resolve_checkpoint
 from panollava.config import build_config
 from panollava.config.schema import PanollavaConfig
-from panollava.data.features import load_views
 from panollava.data.images import ImageOptions
+from panollava.data.views import load_views
+from panollava.errors import ConfigError
 from panollava.models.protocol import PanoramaModel, ViewFeatures
+
+OPEN_SECTIONS = ("data.images.", "generation.")
+"""Prefixes of the settings that do not change what was trained."""
 
 
 @dataclass(slots=True)
@@ -39,13 +43,18 @@ class Session:
         Args:
             checkpoint: The directory.
             device: A torch device; None: CUDA where there is one, else the CPU.
-            settings: Changes of the run's settings that concern reading and answering, such as
-                ``data.images.pad=true`` or ``generation.num_beams=3``.
+            settings: Changes of the run's settings in the sections that a trained model leaves open: ``data.images``
+                and ``generation``, for example ``data.images.pad=true``.
 
         Raises:
-            ConfigError: If a setting is not right.
+            ConfigError: If a setting is not right, or of another section.
             CheckpointError: If there is none, or it is damaged or ambiguous.
         """
+        fixed = [setting for setting in settings if not setting.startswith(OPEN_SECTIONS)]
+        if fixed:
+            raise ConfigError(
+                f"{fixed[0]}: this is fixed by training. Changeable for a checkpoint: {', '.join(OPEN_SECTIONS)}"
+            )
         folder = resolve_checkpoint(checkpoint)
         model, meta = load_checkpoint(folder)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -76,7 +85,8 @@ class Session:
         state = image.stat() if image.is_file() else None  # another picture may have taken the name
         seen = (str(image), state.st_mtime_ns if state else 0, state.st_size if state else 0)
         if self._seen is None or self._seen[0] != seen:
-            device, images = self.model.device, ImageOptions.from_settings(self.cfg.data.images)
+            device, cfg = self.model.device, self.cfg
+            images = ImageOptions.from_settings(cfg.data.images, antialias=cfg.views.antialias)
             views = tuple(group[None].to(device) for group in load_views(image, self.model.layout, images=images))
             with torch.no_grad():
                 self._seen = (seen, self.model.encode(views))

@@ -6,10 +6,11 @@ import torch
 from PIL import Image
 
 from panollava.cli import main
-from panollava.data.features import FeatureStore, load_views, stacked_views
+from panollava.data.features import FeatureStore
 from panollava.data.images import ImageOptions, open_panorama
 from panollava.data.manifest import PanoramaSamples
-from panollava.errors import DataError
+from panollava.data.views import load_views, stacked_views
+from panollava.errors import ConfigError, DataError
 from panollava.geometry import resize
 from panollava.training.loader import LanguageBatches, PixelBatches, StagePlan
 
@@ -73,6 +74,8 @@ def test_a_session_reads_by_the_settings_of_its_run_and_of_the_call(flat, three_
         Session.load(three_stages.run_dir, device="cpu").ask(flat, "what?")
     session = Session.load(three_stages.run_dir, device="cpu", settings=["data.images.pad=true"])
     assert isinstance(session.ask(flat, "what?"), str)
+    with pytest.raises(ConfigError, match=r"views.hfov_deg=75: this is fixed by training"):
+        Session.load(three_stages.run_dir, settings=["data.images.pad=true", "views.hfov_deg=75"])
 
 
 def test_the_verb_views_reads_by_its_options(flat, tmp_path, capsys):

@@ -1,7 +1,9 @@
 """The options of reading: what is refused, and which of them give other pixels."""
 
+import re
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -47,6 +49,15 @@ def test_the_configuration_knows_the_same_names():
         assert ImagesConfig(pose=name).pose == name
     with pytest.raises(ConfigError, match="both true"):
         build_config({"data": {"images": {"pad": True, "assume_full": True}}})
+
+
+def test_the_document_lists_every_option_with_its_default():
+    page = (Path(__file__).parents[4] / "docs" / "reading-images.md").read_text()
+    rows = re.findall(r"^\| `(\w+)`(?: \(`\w+`\))? \| ([^ |]+)", page.split("## Options")[1], re.MULTILINE)
+    told = {name: default.strip("`") for name, default in rows if name in ImagesConfig.model_fields}
+    defaults = {name: field.default for name, field in ImagesConfig.model_fields.items()}
+    shown = {name: f"{value:g}" if isinstance(value, float) else str(value).lower() for name, value in defaults.items()}
+    assert told == shown
 
 
 def test_options_that_give_other_pixels_have_other_signatures():
