@@ -27,7 +27,9 @@ def load(erp: Array) -> Tensor:
 
 
 def export(out: Any) -> Any:
-    """Return pictures as height x width x 3."""
+    """Return pictures as height x width x 3; what is made for a model, as it is."""
+    if isinstance(out, Tensor) and out.ndim == 4:
+        return out.numpy()
     pictures = [picture.permute(1, 2, 0).contiguous().numpy() for picture in (out if isinstance(out, list) else [out])]
     return pictures if isinstance(out, list) else pictures[0]
 

@@ -1,10 +1,9 @@
 """panollava's NumPy path: `geometry.render_views`, `geometry.erp_from_views`, `data.views.normalised_views`."""
 
 import functools
-from typing import Any
+from typing import Any, Literal
 
 import cv2
-import numpy as np
 from geometry_scenes import Array, JpegTask, Shot, StitchTask
 
 from panollava import geometry
@@ -90,12 +89,13 @@ def stitch_feather(pictures: list[Array], task: StitchTask) -> Array:
     )
 
 
-def _jpeg(data: bytes, task: JpegTask, antialias: str) -> Array:
-    from panollava.data.views import normalised_views  # only here: a renderer need not import the decoders
+def _jpeg(data: bytes, task: JpegTask, antialias: Literal["fast", "quality"]) -> Array:
+    from panollava.data.images import ImageOptions  # only here: a renderer need not import the decoders
+    from panollava.data.views import normalised_views
 
-    layout = layout_of(task.shots, task.size_px)
-    half = np.full(3, 0.5, np.float32)
-    return normalised_views(data, layout, mean=half, std=half, antialias=antialias)[0]
+    layout, images = layout_of(task.shots, task.size_px), ImageOptions(antialias=antialias)
+    (views,) = normalised_views(data, layout, mean=[0.5] * 3, std=[0.5] * 3, images=images)
+    return views
 
 
 def jpeg_fast(data: bytes, task: JpegTask) -> Array:

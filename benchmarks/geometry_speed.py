@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import numpy as np
 from geometry_pool import Method, Pool, Settings
 from geometry_report import Section, Table, Target, Times, faster, time_tables
-from geometry_scenes import JpegTask, StitchTask, fibonacci, jpeg, noise, photo, ring
+from geometry_scenes import Array, JpegTask, StitchTask, fibonacci, jpeg, noise, photo, psnr, ring
 
 EQUILIB = ("equilib loop", "equilib batch", "equilib class")
 
@@ -126,7 +127,8 @@ def jpeg_section(settings: Settings) -> Section:
     """Time JPEG bytes to the float32 pictures of a model, and the memory it takes."""
     task = JpegTask(ring(8, size_px=settings.size_px), settings.size_px)
     times: Times = {}
-    sizes = []
+    sizes: list[str] = []
+    pictures: dict[str, Array | None] = {}
     with Pool(settings.libraries) as pool:
         methods = pool.present(JPEG)
         for width in settings.widths:
@@ -134,13 +136,15 @@ def jpeg_section(settings: Settings) -> Section:
             sizes.append(f"{path.write_bytes(jpeg(width)) / 1e6:.2f} MB at {width}")
             for method in methods:
                 pool.ask(method, "hold", "jpeg", str(path))
+            pictures = pictures or {m.label: pool.ask(m, "run", m.operation, "jpeg", task) for m in methods}
             _collect(times, str(width), pool.times_ms(methods, slot="jpeg", task=task, rounds=settings.rounds))
         failures = dict(pool.failures)
     columns = [str(width) for width in settings.widths]
     peaks = _peaks(settings, task, [method for method in methods if method.key not in failures], failures)
     section = Section("jpeg", f"JPEG bytes to float32 (9, 3, {settings.size_px}, {settings.size_px}), normalised")
     memory = Table(f"MB of resident memory over the start, {columns[-1]}", ["MB"], peaks)
-    section.tables = [*time_tables(times, columns, unit="ms, by width of the ERP"), memory]
+    agreement = _agreement(pictures, columns[0])
+    section.tables = [*time_tables(times, columns, unit="ms, by width of the ERP"), memory, agreement]
     source = "generated texture, because the photo is absent" if photo() is None else "the photo, enlarged, with grain"
     section.notes = [f"files: {', '.join(sizes)}; {source}", KINDER]
     section.failures, section.times_ms = failures, times
@@ -151,6 +155,18 @@ def jpeg_section(settings: Settings) -> Section:
     peak = peaks.get("ours, fast AA", {}).get("MB")
     section.targets.append(Target(f"MB over the start, ours with fast AA, {columns[-1]}", peak, at_most=80))
     return section
+
+
+def _agreement(pictures: dict[str, Array | None], width: str) -> Table:
+    """Return how near all methods are to the first: they must show the same, or their times mean nothing."""
+    made = {label: picture for label, picture in pictures.items() if picture is not None}
+    first = next(iter(made.values()), None)
+    rows = {
+        label: {"dB": psnr(127.5 * picture, 127.5 * np.asarray(first, float)), "shape": str(picture.shape)}
+        for label, picture in made.items()
+        if first is not None and picture.shape == first.shape
+    }
+    return Table(f"the same pictures? against the first row, {width}", ["dB", "shape"], rows)
 
 
 def _peaks(
