@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 from panollava.cli.arguments import add_config_arguments, add_image_arguments, image_settings, read_config
 
 if TYPE_CHECKING:
+    from panollava.config.schema import PanollavaConfig
     from panollava.geometry import ViewLayout
+    from panollava.models.sizes import EncoderSizes
 
-LAYOUTS = ("e2p", "cubemap", "sliding", "resize", "anyres")
+LAYOUTS = ("e2p", "bands", "cubemap", "tangent", "sliding", "resize", "anyres")
 _SIZE_PX = 224
+_MOST_PAIRS = 24
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     layout.add_argument("--hfov-deg", type=float, metavar="DEG", help="horizontal field of view")
     layout.add_argument("--vfov-deg", type=float, metavar="DEG", help="vertical field of view (sliding)")
     layout.add_argument("--overlap", type=float, metavar="FRACTION", help="overlap of neighbours, 0 to below 1")
+    layout.add_argument("--pitches-deg", type=float, nargs="+", metavar="DEG", help="pitch of each ring (bands)")
+    layout.add_argument("--tangent", choices=("icosahedron", "fibonacci"), help="how views are spread (tangent)")
+    layout.add_argument("--count", type=int, metavar="N", help="number of views (tangent)")
     layout.add_argument("--pitch-deg", type=float, metavar="DEG", help="pitch of the ring, up positive")
     layout.add_argument("--size-px", type=int, metavar="PX", help=f"side of a view (default: {_SIZE_PX})")
     layout.add_argument("--grid", type=int, nargs=2, metavar=("ROWS", "COLS"), help="tiles (anyres)")
+    layout.add_argument("--antialias", choices=("fast", "quality", "none"), help="against moire (default: fast)")
     layout.add_argument("--no-global", action="store_true", help="leave out the view of the whole panorama")
     add_image_arguments(parser)
     add_config_arguments(parser, default=None)
@@ -44,9 +51,13 @@ def run(args: argparse.Namespace) -> int:
     from panollava.data.images import ImageOptions, open_with_options
     from panollava.geometry import build_layout, contact_sheet, render_views
 
-    layout = build_layout(config.views.kind, **config.views.layout_options(encoder_size_px=_SIZE_PX))
-    images = ImageOptions.from_settings(config.data.images)
-    views = render_views(open_with_options(args.image, options=images), layout)
+    sizes = _encoder_sizes(config) if args.config is not None else None
+    layout = build_layout(
+        config.views.kind, **config.views.layout_options(encoder_size_px=sizes.image_px if sizes else _SIZE_PX)
+    )
+    images = ImageOptions.from_settings(config.data.images, antialias=config.views.antialias)
+    erp = open_with_options(args.image, options=images)
+    views = render_views(erp, layout, antialias=images.antialias)
     args.out.mkdir(parents=True, exist_ok=True)
 
     pictures: dict[str, np.ndarray] = {"views": contact_sheet(views, layout)}
@@ -57,14 +68,30 @@ def run(args: argparse.Namespace) -> int:
     for path, picture in zip(paths, pictures.values(), strict=True):
         Image.fromarray(picture).save(path)
 
+    tokens = _tokens(config, layout, sizes) if args.json or args.report else None
+    report = layout.report(tokens=tokens)
     if args.json:
-        print(json.dumps(layout.report() | {"files": [str(path) for path in paths]}, indent=2))
+        print(json.dumps(report | {"files": [str(path) for path in paths]}, indent=2))
         return 0
     if args.report:
-        _print_report(layout)
+        print_report(layout, report, erp_width=erp.shape[1])
     for path in paths:
         print(path)
     return 0
+
+
+def _encoder_sizes(config: "PanollavaConfig") -> "EncoderSizes | None":
+    from panollava.models.sizes import encoder_sizes
+
+    return encoder_sizes(config.vision.model)
+
+
+def _tokens(config: "PanollavaConfig", layout: "ViewLayout", sizes: "EncoderSizes | None") -> tuple[int, ...] | None:
+    if sizes is None:
+        return None
+    from panollava.models.sizes import tokens_per_view
+
+    return tokens_per_view(config, layout, patch_px=sizes.patch_px)
 
 
 def _settings(args: argparse.Namespace) -> list[str]:
@@ -75,6 +102,10 @@ def _settings(args: argparse.Namespace) -> list[str]:
         "vfov_deg": args.vfov_deg,
         "overlap": args.overlap,
         "pitch_deg": args.pitch_deg,
+        "pitches_deg": args.pitches_deg,
+        "tangent": args.tangent,
+        "count": args.count,
+        "antialias": args.antialias,
         "size_px": args.size_px,
         "anyres_grid": args.grid,
         "global_view": False if args.no_global else None,
@@ -82,11 +113,24 @@ def _settings(args: argparse.Namespace) -> list[str]:
     return [f"views.{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
 
 
-def _print_report(layout: "ViewLayout") -> None:
-    print(f"{layout.name}: {len(layout.views)} views, {layout.coverage():.1%} of the sphere")
-    print("  #  view              yaw    pitch    hfov    vfov   size (h x w)")
-    for index, view in enumerate(layout.views):
+def print_report(layout: "ViewLayout", report: dict[str, Any], *, erp_width: int) -> None:
+    """Print what a layout sees: views with their angles and densities, overlaps, coverage, tokens."""
+    from panollava.geometry.antialias import minification
+
+    counts = report["tokens_per_panorama"]
+    cost = "tokens are known with --config" if counts is None else f"{counts:,} tokens a panorama"
+    print(f"{layout.name}: {len(layout.views)} views, {layout.coverage():.1%} of the sphere, {cost}")
+    widest = max(len(view.name) for view in layout.views)
+    tail = "" if counts is None else "  tokens"
+    print(f"  #  {'view':<{widest}}     yaw   pitch    hfov    vfov   h x w px   px/deg  shrinks{tail}")
+    for index, (view, facts) in enumerate(zip(layout.views, report["views"], strict=True)):
         angles = "".join(f"{a:8.1f}" for a in (view.yaw_deg, view.pitch_deg, view.hfov_deg, view.vfov_deg))
-        print(f"{index:3}  {view.name:<14}{angles}   {view.height_px} x {view.width_px}")
-    pairs = ", ".join(f"{i}-{j}" for i, j in layout.overlap_pairs()) or "none"
-    print(f"overlapping views: {pairs}")
+        shrinks = minification(view, height=erp_width // 2, width=erp_width)
+        size = f"{view.height_px} x {view.width_px}"
+        line = f"{index:3}  {view.name:<{widest}}{angles}  {size:>9}  {view.pixels_per_degree:7.2f}  {shrinks:6.2f}x"
+        print(line if counts is None else f"{line}  {facts['tokens']:6}")
+    pairs = [f"{i}-{j}" for i, j in report["overlap_pairs"]]
+    shares = report["overlap_iou"]
+    listed = f": {', '.join(pairs)}" if len(pairs) <= _MOST_PAIRS else " (--json lists them)"
+    told = f"{len(pairs)} pairs, IoU {min(shares):.2f} to {max(shares):.2f}{listed}" if pairs else "none"
+    print(f"overlapping views: {told}")

@@ -29,15 +29,23 @@ class ModelPreset:
     family: str
     gated: bool = False
     """True: the hub asks for a login and an accepted licence."""
+    image_px: int = 0
+    """Of an encoder: side of its native picture."""
+    patch_px: int = 0
+    """Of an encoder: side of a patch."""
 
 
 _TABLE = (
-    ModelPreset("siglip_base", "vision", "google/siglip-base-patch16-224", 93, 768, "SigLIP"),
-    ModelPreset("siglip_large", "vision", "google/siglip-large-patch16-256", 316, 1024, "SigLIP"),
-    ModelPreset("clip_base", "vision", "openai/clip-vit-base-patch16", 86, 768, "CLIP"),
-    ModelPreset("clip_large", "vision", "openai/clip-vit-large-patch14", 303, 1024, "CLIP"),
-    ModelPreset("dinov2_base", "vision", "facebook/dinov2-base", 86, 768, "DINOv2"),
-    ModelPreset("dinov2_large", "vision", "facebook/dinov2-large", 304, 1024, "DINOv2"),
+    ModelPreset(
+        "siglip_base", "vision", "google/siglip-base-patch16-224", 93, 768, "SigLIP", image_px=224, patch_px=16
+    ),
+    ModelPreset(
+        "siglip_large", "vision", "google/siglip-large-patch16-256", 316, 1024, "SigLIP", image_px=256, patch_px=16
+    ),
+    ModelPreset("clip_base", "vision", "openai/clip-vit-base-patch16", 86, 768, "CLIP", image_px=224, patch_px=16),
+    ModelPreset("clip_large", "vision", "openai/clip-vit-large-patch14", 303, 1024, "CLIP", image_px=224, patch_px=14),
+    ModelPreset("dinov2_base", "vision", "facebook/dinov2-base", 86, 768, "DINOv2", image_px=518, patch_px=14),
+    ModelPreset("dinov2_large", "vision", "facebook/dinov2-large", 304, 1024, "DINOv2", image_px=518, patch_px=14),
     ModelPreset("qwen_0.5b", "language", "Qwen/Qwen2.5-0.5B-Instruct", 494, 896, "Qwen2.5"),
     ModelPreset("qwen_1.5b", "language", "Qwen/Qwen2.5-1.5B-Instruct", 1544, 1536, "Qwen2.5"),
     ModelPreset("qwen_3b", "language", "Qwen/Qwen2.5-3B-Instruct", 3086, 2048, "Qwen2.5"),

@@ -35,15 +35,16 @@ class PathsConfig(Section):
 class ViewsConfig(Section):
     """How a panorama is cut into views. Angles in degrees, sizes in pixels."""
 
-    kind: Literal["e2p", "cubemap", "sliding", "resize", "anyres"] = Field(
+    kind: Literal["e2p", "bands", "cubemap", "tangent", "sliding", "resize", "anyres"] = Field(
         "e2p",
-        description="e2p: ring of perspective views; cubemap: six faces; sliding: windows of the panorama "
-        "that wrap over the seam; resize: the whole panorama; anyres: planar tiles.",
+        description="e2p: ring of perspective views; bands: several rings; cubemap: six faces; tangent: views spread "
+        "evenly over the sphere, as wide as covers it; sliding: windows of the panorama that wrap over the seam; "
+        "resize: the whole panorama; anyres: planar tiles.",
     )
-    hfov_deg: float = Field(90.0, gt=0, le=180, description="Horizontal field of view (e2p, sliding).")
+    hfov_deg: float = Field(90.0, gt=0, le=180, description="Horizontal field of view (e2p, bands, sliding).")
     vfov_deg: float | None = Field(None, gt=0, le=180, description="Vertical field of view (sliding); null: hfov_deg.")
     overlap: float = Field(
-        0.5, ge=0, lt=1, description="Overlap of neighbours as an angle, 1 - stride/hfov_deg (e2p, sliding)."
+        0.5, ge=0, lt=1, description="Overlap of neighbours as an angle, 1 - stride/hfov_deg (e2p, bands, sliding)."
     )
     pitch_deg: float = Field(0.0, ge=-90, le=90, description="Pitch of the ring, up positive (e2p, sliding).")
     size_px: int | None = Field(None, ge=8, description="Side of a view; null: the encoder's image size.")
@@ -52,12 +53,25 @@ class ViewsConfig(Section):
         None, description="Height and width of the global view; null: a view's size, twice as wide."
     )
     anyres_grid: tuple[int, int] = Field((2, 4), description="Rows and columns of tiles (anyres).")
+    pitches_deg: tuple[float, ...] = Field(
+        (-45.0, 0.0, 45.0), min_length=1, description="Pitch of each ring, up positive, different ones (bands)."
+    )
+    poles: bool = Field(True, description="Add the views straight up and down (bands, cubemap).")
+    tangent: Literal["icosahedron", "fibonacci"] = Field(
+        "icosahedron", description="How tangent views are spread over the sphere (tangent)."
+    )
+    count: int = Field(20, ge=1, description="Number of tangent views; icosahedron: 12, 20 or 80 (tangent).")
+    antialias: Literal["fast", "quality", "none"] = Field(
+        "fast",
+        description="Against moire where a view has fewer pixels than the panorama: one tap from a fitting size "
+        "(fast), four taps (quality, about four times the time), or nothing.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "ViewsConfig":
-        if self.kind == "e2p" and self.hfov_deg >= 180:
+        if self.kind in ("e2p", "bands") and self.hfov_deg >= 180:
             raise ValueError(
-                f"hfov_deg is {self.hfov_deg}, but a perspective view (kind: e2p) spans below 180 degrees; "
+                f"hfov_deg is {self.hfov_deg}, but a perspective view (kind: {self.kind}) spans below 180 degrees; "
                 "choose a smaller hfov_deg or kind: sliding"
             )
         for key, pair, least in (
@@ -84,7 +98,21 @@ class ViewsConfig(Section):
         ring = {"hfov_deg": self.hfov_deg, "overlap": self.overlap, "pitch_deg": self.pitch_deg}
         options: dict[str, dict[str, Any]] = {
             "e2p": {**ring, "size_px": size, "global_size_px": extra},
-            "cubemap": {"size_px": size, "global_size_px": extra},
+            "bands": {
+                "hfov_deg": self.hfov_deg,
+                "overlap": self.overlap,
+                "pitches_deg": self.pitches_deg,
+                "poles": self.poles,
+                "size_px": size,
+                "global_size_px": extra,
+            },
+            "cubemap": {"size_px": size, "poles": self.poles, "global_size_px": extra},
+            "tangent": {
+                "arrangement": self.tangent,
+                "count": self.count,
+                "size_px": size,
+                "global_size_px": extra,
+            },
             "sliding": {
                 **ring,
                 "vfov_deg": self.vfov_deg or self.hfov_deg,

@@ -20,9 +20,9 @@ import numpy as np
 from jaxtyping import Shaped
 
 from panollava.config.augment import AugmentConfig
-from panollava.data.features import Tensors, views_of
-from panollava.data.images import DEFAULT_OPTIONS, ImageOptions, open_with_options
+from panollava.data.images import DEFAULT_OPTIONS, ImageOptions
 from panollava.data.order import uniforms
+from panollava.data.views import Tensors, load_erp, views_of
 from panollava.errors import DataError
 from panollava.geometry import ViewLayout, roll_erp, rotation
 from panollava.geometry.rotate import rotate_erp
@@ -170,6 +170,6 @@ def augmented(
     freedom = conversation_freedom(pairs)
     if layout is None:
         return (), carry(pairs, draw(augment, epoch=epoch, index=index, freedom=freedom).turn)
-    erp = open_with_options(image, options=images)
+    erp = load_erp(image, layout, images=images)
     drawn = draw(augment, epoch=epoch, index=index, freedom=freedom, width=erp.shape[1])
-    return views_of(apply_draw(erp, drawn), layout), carry(pairs, drawn.turn)
+    return views_of(apply_draw(erp, drawn), layout, antialias=images.antialias), carry(pairs, drawn.turn)

@@ -1,4 +1,4 @@
-"""Panoramas as the model takes them: decode, render, encode; and the cache of what a frozen encoder saw."""
+"""What a frozen encoder saw of each panorama, kept on disk."""
 
 import hashlib
 import logging
@@ -6,17 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
-from jaxtyping import UInt8
-from torch import Tensor
 
-from panollava.data.images import DEFAULT_OPTIONS, ImageOptions, open_with_options
-from panollava.geometry import ViewLayout, render_views
+from panollava.data.images import DEFAULT_OPTIONS, ImageOptions
+from panollava.data.views import Tensors, stacked_views
+from panollava.geometry import ViewLayout
 
 logger = logging.getLogger(__name__)
-
-Tensors = tuple[Tensor, ...]
 
 
 class Encoder(Protocol):
@@ -25,33 +21,6 @@ class Encoder(Protocol):
     def __call__(self, views: Tensors) -> Tensors:
         """Return the features."""
         ...
-
-
-def load_views(
-    path: Path, layout: ViewLayout, *, images: ImageOptions = DEFAULT_OPTIONS
-) -> tuple[UInt8[Tensor, "v h w 3"], ...]:
-    """Decode one panorama and render its views, grouped by size.
-
-    Raises:
-        DataError: If the file is not a usable panorama.
-    """
-    return views_of(open_with_options(path, options=images), layout)
-
-
-def views_of(erp: UInt8[np.ndarray, "H W 3"], layout: ViewLayout) -> tuple[UInt8[Tensor, "v h w 3"], ...]:
-    """Render the views of one panorama, grouped by size."""
-    rendered = render_views(erp, layout)
-    return tuple(torch.from_numpy(np.stack([rendered[i] for i in g.indices])) for g in layout.groups())
-
-
-def stacked_views(paths: Sequence[Path], layout: ViewLayout, *, images: ImageOptions = DEFAULT_OPTIONS) -> Tensors:
-    """Return the views of several panoramas, one tensor ``b v h w 3`` per size."""
-    return stacked([load_views(path, layout, images=images) for path in paths])
-
-
-def stacked(views: Sequence[Tensors]) -> Tensors:
-    """Return the views (or features) of several panoramas as one batch, group by group."""
-    return tuple(torch.stack(group) for group in zip(*views, strict=True))
 
 
 class FeatureStore:

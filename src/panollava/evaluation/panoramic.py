@@ -28,9 +28,9 @@ import torch
 
 from panollava.config.schema import PanollavaConfig
 from panollava.data.augment import Draw, apply_draw, carry
-from panollava.data.features import Tensors, stacked, views_of
 from panollava.data.images import ImageOptions, open_with_options
 from panollava.data.manifest import Sample
+from panollava.data.views import Tensors, stacked, views_of
 from panollava.evaluation.predict import predictions
 from panollava.evaluation.score import is_question
 from panollava.metrics.accuracy import exact_match, normalize_answer
@@ -101,7 +101,7 @@ def roll_trials(
         The trials, those of the identity first.
     """
     asked = [s for s in answered if is_question(s)]
-    images = ImageOptions.from_settings(cfg.data.images)
+    images = ImageOptions.from_settings(cfg.data.images, antialias=cfg.views.antialias)
     trials = [Trial(Turn(), s) for s in asked]
     plan = [(turn, turned_samples(asked, turn)) for turn in turns(cfg.evaluation.rolls)]
     total, done = sum(len(samples) for _, samples in plan), 0

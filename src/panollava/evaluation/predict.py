@@ -10,8 +10,8 @@ from torch import nn
 
 from panollava.config.schema import PanollavaConfig
 from panollava.data.dataset import conversations
-from panollava.data.features import Tensors
 from panollava.data.manifest import PanoramaSamples, Sample, group_by_image
+from panollava.data.views import Tensors
 from panollava.models.protocol import PanoramaBatch, PanoramaModel
 from panollava.text.chat import IGNORE_INDEX
 

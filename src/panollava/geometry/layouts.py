@@ -119,7 +119,8 @@ def e2p_bands(
         widest = math.cos(math.radians(max(0.0, abs(pitch) - half_v)))
         named = ring_yaws(hfov_deg, overlap, turn_deg=360.0 * widest)
         rings[pitch] = range(len(views), len(views) + len(named))
-        views += [look(f"{name}, pitch {pitch:+.4g}", yaw_deg=yaw, pitch_deg=pitch) for name, yaw in named]
+        height_name = f", pitch {pitch:+.4g}" if pitch else ""
+        views += [look(name + height_name, yaw_deg=yaw, pitch_deg=pitch) for name, yaw in named]
     if poles:
         views += [pole_view(name, sign, height, width, hfov_deg) for name, sign in (("up", 1.0), ("down", -1.0))]
     level = rings[min(pitches, key=abs)]

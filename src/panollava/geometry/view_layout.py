@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from panollava.errors import GeometryError
 from panollava.geometry.angles import wrap_deg
 from panollava.geometry.overlap import share_rays
+from panollava.geometry.regions import spherical_iou
 from panollava.geometry.sphere import erp_rays, pixel_solid_angle
 from panollava.geometry.view import ViewSpec, check_keys
 
@@ -97,15 +98,32 @@ class ViewLayout:
         """
         return _coverage(self)
 
-    def report(self) -> dict[str, Any]:
-        """Return what a person wants to know of the layout, as plain values for JSON."""
+    def report(self, *, tokens: Sequence[int] | None = None) -> dict[str, Any]:
+        """Return what a person wants to know of the layout, as plain values for JSON.
+
+        Args:
+            tokens: vision tokens of each view, where they are known.
+
+        Returns:
+            num_views; coverage, the fraction of the sphere; overlap_pairs, and the share of their common area
+            (overlap_iou) in the same order; views with pixels_per_degree at their centre; tokens_per_panorama or None.
+
+        Raises:
+            GeometryError: another number of tokens than of views.
+        """
+        if tokens is not None and len(tokens) != len(self.views):
+            raise GeometryError(f"{len(tokens)} numbers of tokens for {len(self.views)} views; give one per view.")
+        pairs = self.overlap_pairs()
+        views = [view.to_dict() | {"pixels_per_degree": view.pixels_per_degree} for view in self.views]
         return {
             "name": self.name,
             "num_views": len(self.views),
             "coverage": self.coverage(),
             "ring_indices": list(self.ring_indices),
-            "overlap_pairs": [list(pair) for pair in self.overlap_pairs()],
-            "views": [view.to_dict() | {"pixels_per_degree": view.pixels_per_degree} for view in self.views],
+            "overlap_pairs": [list(pair) for pair in pairs],
+            "overlap_iou": [_pair_iou(self.views[i], self.views[j]) for i, j in pairs],
+            "views": views if tokens is None else [v | {"tokens": n} for v, n in zip(views, tokens, strict=True)],
+            "tokens_per_panorama": None if tokens is None else sum(tokens),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -148,3 +166,17 @@ def _coverage(layout: ViewLayout) -> float:
         seen |= view.project(rays)[2]
     share = pixel_solid_angle(height, width) @ seen.sum(axis=1) / (4.0 * np.pi)
     return min(1.0, float(share))
+
+
+def _pair_iou(a: ViewSpec, b: ViewSpec) -> float:
+    """Return the shared solid angle of two views of one kind over that of both together."""
+    if a.kind == "perspective":
+        return spherical_iou(a.field_of_view, b.field_of_view)
+    # windows are rectangles in yaw and in the sine of the pitch, which is equal-area (Archimedes)
+    apart = abs(wrap_deg(a.yaw_deg - b.yaw_deg))
+    across = min((a.hfov_deg + b.hfov_deg) / 2.0 - apart, a.hfov_deg, b.hfov_deg)
+    edges = [[np.sin(np.deg2rad(v.pitch_deg + sign * v.vfov_deg / 2.0)) for sign in (-1, 1)] for v in (a, b)]
+    down = min(edges[0][1], edges[1][1]) - max(edges[0][0], edges[1][0])
+    shared = max(0.0, across) * max(0.0, float(down))
+    areas = [v.hfov_deg * (high - low) for v, (low, high) in zip((a, b), edges, strict=True)]
+    return float(shared / (sum(areas) - shared))

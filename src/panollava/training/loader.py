@@ -7,9 +7,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from panollava.data.augment import Augment, augmented
 from panollava.data.dataset import choose_questions, conversations, step_plan
-from panollava.data.features import FeatureStore, Tensors, stacked, stacked_views
+from panollava.data.features import FeatureStore
 from panollava.data.images import DEFAULT_OPTIONS, ImageOptions
 from panollava.data.manifest import PanoramaSamples
+from panollava.data.views import Tensors, stacked, stacked_views
 from panollava.models.vlm import PanoramaBatch, PanoramaVLM
 
 

@@ -127,7 +127,7 @@ def feature_store(model: PanoramaModel, cfg: PanollavaConfig) -> FeatureStore | 
     """Return the store of encoder features, in a folder named by encoder, layout, image options. None when blind."""
     if model.blind:
         return None
-    folder, images = None, ImageOptions.from_settings(cfg.data.images)
+    folder, images = None, ImageOptions.from_settings(cfg.data.images, antialias=cfg.views.antialias)
     if cfg.data.cache_features:
         weights = state_hash(component_state(model)["vision"])[:16]
         views = f"{hash_text(repr(model.layout.to_dict()))[:12]}-{cfg.vision.feature_layer}"
@@ -188,7 +188,7 @@ def _loaders(
     """Return the training loader, and the validation loader or None. Validation is never shuffled or augmented."""
     size, workers = stage.batch_size, cfg.data.workers
     check = StagePlan(tuple((0, tuple(range(i, min(i + size, len(val))))) for i in range(0, len(val), size)))
-    images, seed = ImageOptions.from_settings(cfg.data.images), cfg.experiment.seed
+    images, seed = ImageOptions.from_settings(cfg.data.images, antialias=cfg.views.antialias), cfg.experiment.seed
     augment = Augment.from_settings(cfg.data.augment, layout=model.layout, seed=seed)
     if stage.objective == "overlap":
         first = PixelBatches(train, plan, model, images=images, augment=augment)

@@ -24,7 +24,7 @@ import numpy as np, torch
 torch.set_num_threads(1)
 from pathlib import Path
 from panollava.checkpoints.format import load_checkpoint
-from panollava.data.features import load_views
+from panollava.data.views import load_views
 from panollava.models.vlm import PanoramaBatch
 model, _ = load_checkpoint(Path(sys.argv[1]))
 with torch.no_grad():
@@ -58,7 +58,7 @@ def save(model, folder, cfg, **changes):
 
 @torch.no_grad()
 def test_a_new_process_computes_the_trained_models_logits_bit_for_bit(three_stages, panoramas, tmp_path):
-    from panollava.data.features import load_views
+    from panollava.data.views import load_views
 
     image = panoramas("test")[0].image if panoramas("test") else panoramas("train")[0].image
     model = three_stages.model.eval()

@@ -148,7 +148,7 @@ def test_a_wrong_choice_has_a_nearest():
     text = message({"views": {"kind": "cubmap"}})
     assert text == (
         "x.yaml: views.kind: unknown value 'cubmap'. Did you mean 'cubemap'? "
-        "Available: anyres, cubemap, e2p, resize, sliding."
+        "Available: anyres, bands, cubemap, e2p, resize, sliding, tangent."
     )
 
 
@@ -185,7 +185,7 @@ def test_several_problems_are_told_at_once():
     text = message({"lora": {"rank": 4}, "views": {"kind": 7}})
     assert text.startswith("x.yaml: 2 problems\n")
     assert "  lora.rank: unknown key" in text
-    assert "  views.kind: seen 7; allowed: e2p, cubemap, sliding, resize, anyres." in text
+    assert "  views.kind: seen 7; allowed: e2p, bands, cubemap, tangent, sliding, resize, anyres." in text
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from panollava.data.features import FeatureStore, load_views
+from panollava.data.features import FeatureStore
+from panollava.data.views import load_views
 from panollava.evaluation.predict import answer
 from panollava.models.vlm import PanoramaBatch
 

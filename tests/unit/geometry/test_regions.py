@@ -27,8 +27,9 @@ REGIONS = st.builds(
 @settings(max_examples=60)
 def test_overlap_is_the_share_of_rays_inside_both(a, b):
     inside_a, inside_b = a.contains(RAYS), b.contains(RAYS)
-    counted = (inside_a & inside_b).sum() / (inside_a | inside_b).sum()
-    assert spherical_iou(a, b) == pytest.approx(counted, abs=0.02)
+    assert shared_solid_angle_sr(a, b) == pytest.approx((inside_a & inside_b).mean() * 4 * math.pi, abs=0.02)
+    joint = a.solid_angle_sr() + b.solid_angle_sr() - shared_solid_angle_sr(a, b)
+    assert spherical_iou(a, b) == pytest.approx(shared_solid_angle_sr(a, b) / joint)
     assert spherical_iou(a, b) == pytest.approx(spherical_iou(b, a), abs=1e-9)
 
 

@@ -29,7 +29,7 @@ def images(panoramas):
 
 
 def test_a_session_says_what_the_trained_model_says(session, three_stages, images):
-    from panollava.data.features import load_views
+    from panollava.data.views import load_views
 
     model = three_stages.model.eval()
     features = model.encode(tuple(g[None] for g in load_views(images[0], model.layout)))

@@ -163,7 +163,7 @@ def test_nothing_to_train_on_is_said(tiny_config, tiny_model, tmp_path):
 @torch.no_grad()
 def test_validation_is_the_mean_over_tokens_of_the_panoramas_as_they_are(tiny_config, panoramas, tmp_path):
     """With a rate of nothing the validation loss is that of the start: recomputed here one question at a time."""
-    from panollava.data.features import load_views
+    from panollava.data.views import load_views
     from panollava.models.vlm import PanoramaBatch
 
     cfg = tiny_config(

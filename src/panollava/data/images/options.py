@@ -1,9 +1,10 @@
-"""How panorama files are read: limits, and what to do where a file leaves a choice."""
+"""How panorama files are read and rendered: limits, and what to do where a file leaves a choice."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from panollava.errors import DataError, unknown_name
+from panollava.geometry.antialias import Antialias, check_antialias
 
 if TYPE_CHECKING:
     from panollava.config.images import ImagesConfig
@@ -29,13 +30,14 @@ class ImageOptions:
         assume_full: Take any picture as the whole sphere, whatever its shape or its crop tags say.
         tone_map: How pictures in linear light become 8-bit RGB; None refuses them. Others ignore it.
         pose: What to undo of the pose in a file's GPano tags.
+        antialias: How views are rendered from it; a JPEG is decoded no finer than that needs.
 
     Raises:
         DataError: An unknown name, a limit below 1, or both `pad` and `assume_full`.
 
     Example:
         >>> ImageOptions(pad=True).signature()
-        'level-pad'
+        'level-pad-fast'
     """
 
     max_pixels: int = MAX_PIXELS
@@ -44,6 +46,7 @@ class ImageOptions:
     assume_full: bool = False
     tone_map: ToneMap | None = None
     pose: Pose = "level"
+    antialias: Antialias = "fast"
 
     def __post_init__(self) -> None:
         if self.pad and self.assume_full:
@@ -55,13 +58,14 @@ class ImageOptions:
             raise DataError(unknown_name("tone_map", str(self.tone_map), get_args(ToneMap)))
         if self.pose not in get_args(Pose):
             raise DataError(unknown_name("pose", str(self.pose), get_args(Pose)))
+        check_antialias(self.antialias)
         for name, limit in (("max_pixels", self.max_pixels), ("max_bytes", self.max_bytes)):
             if limit < 1:
                 raise DataError(f"{name} is {limit}; it must be at least 1.")
 
     @classmethod
-    def from_settings(cls, images: "ImagesConfig") -> "ImageOptions":
-        """Return the options that a configuration's section `data.images` states."""
+    def from_settings(cls, images: "ImagesConfig", *, antialias: Antialias = "fast") -> "ImageOptions":
+        """Return the options that a configuration states in `data.images` and `views.antialias`."""
         return cls(
             max_pixels=int(images.max_megapixels * 1e6),
             max_bytes=int(images.max_megabytes * 1e6),
@@ -69,11 +73,13 @@ class ImageOptions:
             assume_full=images.assume_full,
             tone_map=images.tone_map,
             pose=images.pose,
+            antialias=antialias,
         )
 
     def signature(self) -> str:
         """Return a name, fit for a folder, that differs where the options give other pixels; limits do not."""
-        parts = [self.pose, "pad" if self.pad else "", "full" if self.assume_full else "", self.tone_map or ""]
+        shape = "pad" if self.pad else "full" if self.assume_full else ""
+        parts = [self.pose, shape, self.tone_map or "", self.antialias]
         return "-".join(part for part in parts if part)
 
     def check_size(self, width: int, height: int, *, what: str = "") -> None:

@@ -62,7 +62,10 @@ def test_features_of_other_options_lie_in_another_folder(flat, tiny_config, tiny
     for setting in ("data.images.pad=true", "data.images.assume_full=true"):
         feature_store(model, tiny_config(f"paths.data={tmp_path}", setting)).get([flat])
     found = sorted((tmp_path / "features").iterdir())
-    assert [folder.name.rsplit("-", 2)[1:] for folder in found] == [["level", "full"], ["level", "pad"]]
+    assert [folder.name.rsplit("-", 3)[1:] for folder in found] == [
+        ["level", "full", "fast"],
+        ["level", "pad", "fast"],
+    ]
     with pytest.raises(DataError, match="pad=True"):
         feature_store(model, tiny_config(f"paths.data={tmp_path}")).get([flat])
 
