@@ -51,10 +51,15 @@ _OPTION = rf"(?:(?:(?:to|on|at) )?(?:the |{_OWNER} )|at |in )?{NAME}(?: of {_VIE
 
 _WATCHED = re.compile(
     r"\b(?:left|right|front|behind|back|rear|ahead|forwards?|backwards?|leftmost|rightmost|leftwards?|rightwards?"
-    r"|sideways|(?:counter-?|anti-?)?clockwise|o'?clock|degrees?|turn(?:ing|ed)? (?:around|back)|azimuth|longitude)\b"
-    r"|\u00b0|\b(?:bearing|yaw|heading) ?\W? ?[-+]?\d|[\[(]\s*[-+]?\d+(?:\.\d+)?\s*,\s*[-+]?\d",
+    r"|sideways|(?:counter-?|anti-?)?clockwise|o'?clock|degrees?|turn(?:ing|ed)? (?:around|back)"
+    r"|(?:quarter|half|full)[ -]turn|azimuth|longitude|seam)\b"
+    rf"|\b(?:cent(?:er|re)|middle|edges?|borders?|corners?|sides?) of {_PICTURE}"
+    r"|\u00b0|\b(?:bearing|yaw|heading)\b[^.?!]{0,30}?\d|[\[(]\s*[-+]?\d+(?:\.\d+)?\s*,\s*[-+]?\d",
     re.IGNORECASE,
 )
+
+# Letters of other scripts than Latin: the rules are English, and cannot tell whether such a word is a direction.
+_FOREIGN = re.compile(r"[^\W\d_\u0000-\u024f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ def scan(text: str, frame: Frame) -> list[Part]:
 
 def holds_direction(text: str) -> bool:
     """Whether a text has any word that may be a direction."""
-    return _WATCHED.search(text) is not None
+    return _WATCHED.search(text) is not None or _FOREIGN.search(text) is not None
 
 
 _WORD = re.compile(r"(?<![\w'])\w+")
@@ -105,7 +110,7 @@ def _read(text: str, start: int, frame: Frame) -> tuple[Part, int] | None:
 
 
 def _rest(text: str) -> Plain:
-    return unclear(text) if _WATCHED.search(text) else Plain(text)
+    return unclear(text) if holds_direction(text) else Plain(text)
 
 
 def _index(name: str) -> int:

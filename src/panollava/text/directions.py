@@ -29,7 +29,8 @@ _MOVED = re.compile(
     re.IGNORECASE,
 )
 _EIGHT = re.compile(r"\b(?:front|behind|back|rear)[ -](?:left|right)\b|\beight directions\b", re.IGNORECASE)
-_ASKS_ANGLE = re.compile(r"\b(?:bearing|yaw)\b", re.IGNORECASE)
+_ASKS_ANGLE = re.compile(r"\b(?:bearing|yaw)\b(?!\D{0,30}\d)", re.IGNORECASE)
+_ASKS_TURN = re.compile(r"\b(?:turn|face|rotate)\b", re.IGNORECASE)
 _NUMBER = re.compile(
     r"(?P<before>\s*)(?P<number>[-+]?\d+(?:\.\d+)?)(?P<after>\s*(?:degrees?|deg|\u00b0)?[.!]?\s*)$", re.IGNORECASE
 )
@@ -125,7 +126,8 @@ def _parts(text: str, question: str | None) -> list[Part]:
         return [Plain(text)]
     relative = _FACING.match(text if question is None else question) is not None
     frame = Frame(_wording(text), 8 if _EIGHT.search(context) else 4, relative)
-    parts = _whole(text, asks_angle=asks_angle, relative=relative)
+    steers = question is None or _ASKS_TURN.search(question) is not None
+    parts = _whole(text, asks_angle=asks_angle, steers=steers, relative=relative)
     if parts is None:
         parts = scan(text, frame)
         if asks_angle:  # a number that no rule has read may be the angle
@@ -135,12 +137,12 @@ def _parts(text: str, question: str | None) -> list[Part]:
     return parts
 
 
-def _whole(text: str, *, asks_angle: bool, relative: bool) -> list[Part] | None:
+def _whole(text: str, *, asks_angle: bool, steers: bool, relative: bool) -> list[Part] | None:
     """Read a text that is one angle: the bare number that was asked for, or how far to turn."""
     if asks_angle and (match := _NUMBER.match(text)):
         number = match["number"]
         return [Angle(match["before"], number, match["after"], number.startswith("-"), relative)]
-    if match := _SHORT.match(text):
+    if steers and (match := _SHORT.match(text)):
         angle = 0.0 if match["word"].lower() == "stay" else -180.0
         return [Steering(match["word"], angle, 0, relative=relative), Plain(match["stop"])]
     if match := _STEERING.match(text):

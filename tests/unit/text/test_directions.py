@@ -104,6 +104,7 @@ def test_every_text_of_surroundqa_is_understood():
         ("it is behind you to the left", Turn(45), "it is to your left"),
         ("There is a sofa to the back left.", Turn(45), "There is a sofa to the left."),
         ("straight ahead is a door", Turn(90), "to the right is a door"),
+        ("straight ahead is a door", Turn(mirror=True), "straight ahead is a door"),
         ("On the left side there is a rug.", Turn(180), "On the right side there is a rug."),
         ("a lamp to the viewer's left", Turn(90), "a lamp in front of the viewer"),
         ("bearing 45", Turn(10), "bearing 55"),
@@ -148,7 +149,9 @@ def test_other_words_are_not_touched(text):
         "a box at [0.1, 0.2, 0.4, 0.5]", "at 45 degrees", "it is 3 o'clock", "a cube left behind", "Right, it is red",
         "the bed is to the left of the room", "the back of the room",
         "when i turn to face the lamp, what is behind me?", "rotate clockwise", "in front and to the right",
-        "heading 30",
+        "heading 30", "in the middle of the picture", "at a bearing below 90", "make a half turn",
+        "what crosses the seam?",
+        "\uc67c\ucabd\uc5d0 \uc758\uc790\uac00 \uc788\ub2e4",
     ],
 )  # fmt: skip
 def test_what_is_not_understood_does_not_turn(text):
@@ -183,6 +186,9 @@ def test_an_answer_is_read_with_its_question():
     assert transport("045", Turn(-90), question="at which bearing is the bed?") == "315"
     assert freedom("about 45", question="at which bearing is the bed?").folds == 1
     assert freedom("about 45", question="how many?") == Freedom()
+    assert freedom("2", question="how many lamps are at bearing 045?") == Freedom()
+    assert freedom("stay", question="what does the dog not do?") == Freedom()
+    assert transport("stay", Turn(45), question="how must i turn to face the bed?") == "right 45 degrees"
 
 
 def test_steps():
