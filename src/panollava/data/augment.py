@@ -16,6 +16,7 @@ from math import gcd
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 from jaxtyping import Shaped
 
@@ -123,7 +124,7 @@ def apply_draw(erp: Shaped[np.ndarray, "height width *channels"], drawn: Draw) -
         [[1, 4, 3, 2]]
     """
     if drawn.turn.mirror:
-        erp = np.ascontiguousarray(erp[:, ::-1])
+        erp = cv2.flip(erp, 1).reshape(erp.shape)  # many times faster than [:, ::-1]
     columns = drawn.turn.yaw_deg * erp.shape[1] / 360.0
     if drawn.pitch_deg == 0.0 and drawn.roll_deg == 0.0 and abs(columns - round(columns)) < _WHOLE:
         return roll_erp(erp, round(columns)) if round(columns) else erp

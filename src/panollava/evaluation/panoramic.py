@@ -28,9 +28,9 @@ import torch
 
 from panollava.config.schema import PanollavaConfig
 from panollava.data.augment import Draw, apply_draw, carry
-from panollava.data.images import ImageOptions, open_with_options
+from panollava.data.images import ImageOptions
 from panollava.data.manifest import Sample
-from panollava.data.views import Tensors, stacked, views_of
+from panollava.data.views import Tensors, load_erp, stacked, views_of
 from panollava.evaluation.predict import predictions
 from panollava.evaluation.score import is_question
 from panollava.metrics.accuracy import exact_match, normalize_answer
@@ -71,13 +71,14 @@ class TurnedFeatures:
 
     def get(self, paths: Sequence[Path]) -> Tensors:
         """Return the features of a batch of panoramas."""
-        views = stacked([views_of(self._erp(path), self.model.layout) for path in paths])
+        layout, antialias = self.model.layout, self.images.antialias
+        views = stacked([views_of(self._erp(path), layout, antialias=antialias) for path in paths])
         with torch.no_grad():
             return self.model.encode(tuple(group.to(self.model.device) for group in views))
 
     def _erp(self, path: Path) -> np.ndarray:
         """Return the panorama turned by whole columns: the nearest ones where its width is no multiple of K."""
-        erp = open_with_options(path, options=self.images)
+        erp = load_erp(path, self.model.layout, images=self.images)
         columns = round(self.turn.yaw_deg * erp.shape[1] / 360.0)
         return apply_draw(erp, Draw(Turn(columns * 360.0 / erp.shape[1], self.turn.mirror)))
 

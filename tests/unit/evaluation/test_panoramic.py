@@ -10,6 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+from panollava.data.features import FeatureStore
+from panollava.data.images import DEFAULT_OPTIONS
 from panollava.data.manifest import Sample
 from panollava.evaluation.panoramic import Trial, TurnedFeatures, roll_scores, roll_trials, turned_samples, turns
 from panollava.geometry import resize, sector
@@ -141,12 +143,19 @@ def test_pictures_and_questions_roll_alike(photographs, tiny_config, bias, accur
     assert progress[-1] == (32, 32)
 
 
+def test_a_turn_by_nothing_gives_the_features_of_the_store(tiny_model, panoramas):
+    """Else the gap between the pose of the file and the others would be one of decoding or antialiasing."""
+    model, paths = tiny_model(), [p.image for p in panoramas("train")[:2]]
+    for options in (DEFAULT_OPTIONS, replace(DEFAULT_OPTIONS, antialias="quality")):
+        stored = FeatureStore(encode=model.encode, layout=model.layout, folder=None, images=options).get(paths)
+        seen = TurnedFeatures(model, Turn(), options).get(paths)
+        assert all(torch.equal(a, b) for a, b in zip(seen, stored, strict=True))
+
+
 def test_a_width_that_does_not_divide_rolls_by_the_nearest_column(tmp_path):
     erp = np.zeros((33, 66, 3), np.uint8)
     erp[:, 33] = 255
     Image.fromarray(erp).save(tmp_path / "odd.png")
-    from panollava.data.images import DEFAULT_OPTIONS
-
     turned = TurnedFeatures(Looker(), Turn(90.0), DEFAULT_OPTIONS)._erp(tmp_path / "odd.png")
     assert np.flatnonzero(turned[0, :, 0]).tolist() == [33 + round(66 / 4)]
 
