@@ -1,15 +1,16 @@
-"""Make the picture of the README with the library itself.
+"""Make the pictures of the README and of docs/geometry.md with the library itself.
 
     python docs/make_images.py
 
-It shows one training scene of SurroundQA as the default experiment sees it: a ring of eight views and the whole
-panorama. The questions printed beside it are exact, because they come from the scene and not from the pixels.
+The README's shows one training scene of SurroundQA as the default experiment sees it: a ring of eight views and the
+whole panorama. The questions printed beside it are exact, because they come from the scene and not from the pixels.
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
+from geometry_images import GEOMETRY_PICTURES
 from jaxtyping import UInt8
 from PIL import Image
 
@@ -38,7 +39,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=IMAGES, metavar="DIR", help="folder (default: docs/images)")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(surroundqa_views()).save(args.out / "surroundqa_views.jpg", quality=JPEG_QUALITY, optimize=True)
+    for name, make in {"surroundqa_views.jpg": surroundqa_views, **GEOMETRY_PICTURES}.items():
+        Image.fromarray(make()).save(args.out / name, quality=JPEG_QUALITY, optimize=True)
 
 
 if __name__ == "__main__":
