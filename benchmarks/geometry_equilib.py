@@ -98,7 +98,7 @@ def stitch(pictures: list[Tensor], task: StitchTask) -> Tensor:
 
 def _jpeg(data: bytes, task: JpegTask, render: Any) -> Tensor:
     image = Image.open(io.BytesIO(data)).convert("RGB")
-    whole = image.resize((task.size_px, task.size_px), Image.Resampling.BOX, reducing_gap=2.0)
+    whole = image.resize((task.size_px, task.size_px), Image.Resampling.BICUBIC)
     pictures = [*render(load(np.asarray(image)), task.shots), load(np.asarray(whole))]
     return torch.stack([picture.float() for picture in pictures]).div_(127.5).sub_(1.0)
 

@@ -46,7 +46,7 @@ def export(out: Any) -> Any:
 def forget() -> None:
     """Forget every map."""
     render.clear_maps()
-    stitching._patches.clear()  # render.clear_maps knows only the renderer's
+    stitching.clear_plans()
 
 
 def views(erp: Array, shots: tuple[Shot, ...]) -> list[Array]:

@@ -54,10 +54,10 @@ def uncube(faces: list[Array], height: int) -> Array:
 
 
 def jpeg_pil(data: bytes, task: JpegTask) -> Array:
-    """Return normalised views, decoded by Pillow."""
+    """Return normalised views, decoded by Pillow, which shrinks the whole as image processors of encoders do."""
     image = Image.open(io.BytesIO(data)).convert("RGB")
     size = (task.size_px, task.size_px)
-    whole = np.asarray(image.resize(size, Image.Resampling.BOX, reducing_gap=2.0))
+    whole = np.asarray(image.resize(size, Image.Resampling.BICUBIC))
     return _normalised([*views(np.asarray(image), task.shots), whole])
 
 

@@ -53,7 +53,7 @@ def uncube(faces: list[Tensor], height: int) -> Tensor:
 def jpeg(data: bytes, task: JpegTask) -> Tensor:
     """Return normalised views, decoded by Pillow."""
     image = Image.open(io.BytesIO(data)).convert("RGB")
-    whole = image.resize((task.size_px, task.size_px), Image.Resampling.BOX, reducing_gap=2.0)
+    whole = image.resize((task.size_px, task.size_px), Image.Resampling.BICUBIC)
     pictures = [*views(load(np.asarray(image)), task.shots), load(np.asarray(whole)).float()]
     return torch.stack(pictures).div_(127.5).sub_(1.0)
 

@@ -7,16 +7,20 @@ whole panorama. The questions printed beside it are exact, because they come fro
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
-from geometry_images import GEOMETRY_PICTURES
 from jaxtyping import UInt8
 from PIL import Image
 
 from panollava.data.synthetic.raycast import render_erp
 from panollava.data.synthetic.scene import sample_scene
 from panollava.geometry import contact_sheet, e2p_ring, render_views
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from geometry_images import GEOMETRY_PICTURES
 
 SEED, INDEX = 7, 39
 """The scene of the README: of the default experiment's seed, in the training split, with an object on the seam."""

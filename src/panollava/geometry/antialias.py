@@ -94,8 +94,7 @@ def least_width(views: Iterable[ViewSpec], *, antialias: Antialias) -> int | Non
     needed = 0
     for view in views:
         per_column = minification(view, height=10**6, width=2 * 10**6) / (2 * 10**6)
-        # a window is averaged by an exact box filter, which wants two pixels a pixel
-        needed = max(needed, math.floor(max(least, 2.0 if view.kind == "erp" else 0.0) / per_column) + 1)
+        needed = max(needed, math.floor(least / per_column) + 1)
     return needed
 
 

@@ -134,9 +134,9 @@ def map_builds() -> int:
 
 
 def _render(pyramid: ErpPyramid, view: ViewSpec, *, antialias: Antialias, exact: bool, out: Picture) -> None:
-    height, width = pyramid.level(0).shape[:2]
+    height, width = pyramid.size(0)
     if antialias != "none" and uses_box(view, height=height, width=width):
-        render_box(pyramid.level, view, out=out)
+        render_box(pyramid.level, view, antialias=antialias, out=out)
         return
     count = halvings(view, height=height, width=width, antialias=antialias)
     times = supersampling(view, height=height, width=width, antialias=antialias)
@@ -150,7 +150,7 @@ def _render(pyramid: ErpPyramid, view: ViewSpec, *, antialias: Antialias, exact:
 
 
 def _remap(pyramid: ErpPyramid, view: ViewSpec, count: int, *, polar: bool, exact: bool, out: Picture) -> None:
-    height, width = pyramid.level(count).shape[:2]
+    height, width = pyramid.size(count)
     front, shift = split_yaw(view, width)
 
     def build() -> tuple[_ViewMap, int]:
@@ -159,7 +159,10 @@ def _remap(pyramid: ErpPyramid, view: ViewSpec, count: int, *, polar: bool, exac
 
     found = _maps.get((front, height, width, exact), build=build)
     window = found.window
-    erp = pyramid.polar(count) if polar and _sees_pole(window, height) else pyramid.level(count)
+    if polar and _sees_pole(window, height):
+        erp = pyramid.polar(count)
+    else:
+        erp = pyramid.level(count, rows=(window.row0, window.row0 + window.rows))
     source = extract_window(erp, replace(window, col0=(window.col0 + shift) % width))
     # no place lies outside the window: the border mode only meets taps of weight zero
     cv2.remap(source, found.first, found.second, cv2.INTER_LINEAR, dst=out, borderMode=cv2.BORDER_REPLICATE)

@@ -136,7 +136,7 @@ def _render(pyramid: TensorPyramid, view: ViewSpec, *, antialias: Antialias, tur
     if turn is not None and view.kind == "erp":
         raise GeometryError(f"view '{view.name}' is a window of the ERP; only perspective views can be turned.")
     if antialias != "none" and uses_box(view, height=height, width=width):
-        level = pyramid.level(box_halvings(view, height=height, width=width))
+        level = pyramid.level(box_halvings(view, height=height, width=width, antialias=antialias))
         top, bottom, left, right = window_edges(view, height=level.shape[-2], width=level.shape[-1])
         rows = box(level, -2, top, bottom, view.height_px)
         return box(rows, -1, left, right, view.width_px)

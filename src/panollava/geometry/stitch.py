@@ -99,6 +99,11 @@ def erp_from_views(
     return out if views[0].ndim == 3 else out[..., 0]
 
 
+def clear_plans() -> None:
+    """Forget every plan of a layout that is kept."""
+    _patches.clear()
+
+
 def erp_coverage(layout: ViewLayout, *, height: int, width: int) -> Bool[np.ndarray, "height width"]:
     """Return which pixels of a panorama some view of the layout sees.
 

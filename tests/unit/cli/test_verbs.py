@@ -267,3 +267,21 @@ def test_check_env_fails_when_a_package_is_too_old(capsys, monkeypatch):
     monkeypatch.setattr(check_env, "_LEAST_PYTHON", (4, 0))
     assert main(["check-env"]) == 1
     assert "FAIL  python" in capsys.readouterr().out
+
+
+def test_views_tells_what_a_layout_costs(capsys, tmp_path):
+    pano = tmp_path / "pano.png"
+    Image.fromarray(np.zeros((64, 128, 3), np.uint8)).save(pano)
+    words = ["views", str(pano), "--out", str(tmp_path), "--report"]
+    assert main([*words, "--config", TINY]) == 0
+    out = capsys.readouterr().out
+    assert "e2p: 9 views, 69.8% of the sphere, 160 tokens a panorama" in out
+    assert "overlapping views: 8 pairs, IoU 0.31 to 0.31: 0-1, 0-7" in out
+    bands = ["--layout", "bands", "--pitches-deg", "-60", "0", "60", "--size-px", "16", "--antialias", "quality"]
+    assert main([*words, *bands]) == 0
+    out = capsys.readouterr().out
+    assert "100.0% of the sphere, tokens are known with --config" in out and "(--json lists them)" in out
+    assert main([*words, "--json", "--layout", "tangent", "--count", "12", "--size-px", "16", "--no-global"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["num_views"] == 12 and report["tokens_per_panorama"] is None
+    assert len(report["overlap_iou"]) == len(report["overlap_pairs"]) > 12
