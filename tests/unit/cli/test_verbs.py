@@ -270,6 +270,9 @@ def test_check_env_fails_when_a_package_is_too_old(capsys, monkeypatch):
 
 
 def test_views_tells_what_a_layout_costs(capsys, tmp_path):
+    import numpy as np
+    from PIL import Image
+
     pano = tmp_path / "pano.png"
     Image.fromarray(np.zeros((64, 128, 3), np.uint8)).save(pano)
     words = ["views", str(pano), "--out", str(tmp_path), "--report"]
