@@ -80,8 +80,8 @@ def _last_lines(stderr: bytes | None) -> str:
     r"""Return the end of standard error as the end of a message.
 
     Example:
-        >>> _last_lines(b"warning\\nno such class\\n")
-        ' Its last words:\\nwarning\\nno such class'
+        >>> _last_lines(b"warning\nno such class\n")
+        ' Its last words:\nwarning\nno such class'
     """
     lines = (stderr or b"").decode("utf-8", errors="replace").strip().splitlines()[-_STDERR_LINES:]
     return "\n".join([" Its last words:", *lines]) if lines else " It said nothing on standard error."
