@@ -61,11 +61,25 @@ class DataConfig(Section):
 
 
 class OverlapConfig(Section):
-    """Weights of the VICReg terms (objective: overlap) and width of its expander."""
+    """The overlap objective: its loss, which tokens it pairs, its weights, and the width of its expander."""
 
-    invariance: float = Field(25.0, ge=0, description="Weight of the distance of corresponding tokens.")
-    variance: float = Field(25.0, ge=0, description="Weight of the hinge on the standard deviation.")
-    covariance: float = Field(1.0, ge=0, description="Weight of the off-diagonal covariance.")
+    loss: Literal["vicreg_batchwise", "vicreg_pairwise", "densecl", "infonce"] = Field(
+        "vicreg_batchwise",
+        description="VICReg with statistics over the batch or over each two views; InfoNCE with negatives from the "
+        "same two views (densecl) or from the batch (infonce).",
+    )
+    pairing: Literal["rays", "columns"] = Field(
+        "rays",
+        description="rays: tokens that see the same ray; columns: by column numbers, as upstream, for comparison.",
+    )
+    invariance: float = Field(25.0, ge=0, description="Weight of the distance of corresponding tokens (vicreg).")
+    variance: float = Field(25.0, ge=0, description="Weight of the hinge on the standard deviation (vicreg).")
+    covariance: float = Field(1.0, ge=0, description="Weight of the off-diagonal covariance (vicreg).")
+    temperature: float = Field(0.07, gt=0, description="Divisor of the cosine similarity (densecl, infonce).")
+    negative_angle_deg: float = Field(
+        10.0, gt=0, lt=180, description="Tokens of one panorama nearer than this are no negatives (densecl, infonce)."
+    )
+    max_negatives: int = Field(4096, ge=1, description="Most candidates for negatives in a batch (densecl, infonce).")
     expander_dim: int = Field(256, ge=1, description="Width of the expander; it is dropped after the stage.")
 
 

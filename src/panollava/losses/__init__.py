@@ -1,1 +1,1 @@
-"""Objectives beside language modelling: VICReg on geometry-exact correspondences."""
+"""Objectives beside language modelling: VICReg and InfoNCE on geometry-exact correspondences."""

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from panollava.config.schema import OverlapConfig
 from panollava.errors import TrainingError
+from panollava.losses.columns import column_index
+from panollava.losses.contrast import PairPlaces, info_nce, spread
 from panollava.losses.overlap import OverlapIndex, overlap_index
-from panollava.losses.vicreg import vicreg
+from panollava.losses.vicreg import vicreg, vicreg_pairwise
 from panollava.models.vlm import PanoramaVLM, ViewPixels
 
 
@@ -24,7 +26,7 @@ class StepResult:
 
 
 class OverlapObjective(nn.Module):
-    """VICReg between the features of two views at the places where they see the same ray.
+    """VICReg or InfoNCE between the features of two views at the places where they see the same ray.
 
     Features are the encoder's patches, or the resampler's tokens where the stage trains the resampler too. The
     expander belongs to the objective and is discarded with it.
@@ -53,24 +55,44 @@ class OverlapObjective(nn.Module):
         self.expander = nn.Sequential(nn.Linear(width, dim), nn.LayerNorm(dim), nn.GELU(), nn.Linear(dim, dim))
 
     def forward(self, model: PanoramaVLM, views: ViewPixels) -> StepResult:
-        """Return the weighted VICReg loss of a batch of panoramas."""
+        """Return the loss of a batch of panoramas."""
         features = model.encode((views[self.group],))
         if self.through_resampler:
             tokens = rearrange(model.resample(features)[0], "b v q e -> b (v q) e")
         else:
             tokens = rearrange(features[0], "b v r c d -> b (v r c) d")
         a, b = self.index.gather(tokens)
-        terms = vicreg(self.expander(a), self.expander(b))
+        contrastive = self.settings.loss in ("densecl", "infonce")
+        loss, logs = (self._contrast if contrastive else self._vicreg)(self.expander(a), self.expander(b))
+        logs["cosine"] = float(nn.functional.cosine_similarity(a.detach(), b.detach()).mean())
+        return StepResult(loss, logs, len(a))
+
+    def _vicreg(self, a: Float[Tensor, "m d"], b: Float[Tensor, "m d"]) -> tuple[Float[Tensor, ""], dict[str, float]]:
         s = self.settings
+        if s.loss == "vicreg_pairwise":
+            terms = vicreg_pairwise(list(zip(self.index.by_views(a), self.index.by_views(b), strict=True)))
+        else:
+            terms = vicreg(a, b)
         loss = s.invariance * terms.invariance + s.variance * terms.variance + s.covariance * terms.covariance
-        agreement = nn.functional.cosine_similarity(a.detach(), b.detach()).mean()
         logs = {
             "invariance": float(terms.invariance.detach()),
             "variance": float(terms.variance.detach()),
             "covariance": float(terms.covariance.detach()),
-            "cosine": float(agreement),
         }
-        return StepResult(loss, logs, len(a))
+        return loss, logs
+
+    def _contrast(self, a: Float[Tensor, "m d"], b: Float[Tensor, "m d"]) -> tuple[Float[Tensor, ""], dict[str, float]]:
+        s, count = self.settings, len(self.index.source)
+        panoramas = len(a) // count
+        places = PairPlaces(
+            torch.arange(panoramas).repeat_interleave(count).to(a.device),
+            self.index.view_pair.repeat(panoramas).to(a.device),
+            self.index.rays.repeat(panoramas, 1).to(a.device),
+        )
+        columns = spread(len(a), most=s.max_negatives).to(a.device)
+        negatives = places.negatives(columns, apart_deg=s.negative_angle_deg, same_views_only=s.loss == "densecl")
+        loss = info_nce(a, b, columns=columns, negatives=negatives, temperature=s.temperature)
+        return loss, {"negatives": float(negatives.sum(dim=1).float().mean())}
 
     def _ring(self, model: PanoramaVLM) -> tuple[int, tuple[int, int]]:
         for number, (group, grid) in enumerate(zip(model.layout.groups(), model.grids(), strict=True)):
@@ -82,7 +104,8 @@ class OverlapObjective(nn.Module):
         )
 
     def _index(self, model: PanoramaVLM, rows: int, cols: int) -> OverlapIndex:
-        return overlap_index(model.layout, indices=model.layout.groups()[self.group].indices, rows=rows, cols=cols)
+        pair = column_index if self.settings.pairing == "columns" else overlap_index
+        return pair(model.layout, indices=model.layout.groups()[self.group].indices, rows=rows, cols=cols)
 
 
 def seeded_objective(

@@ -96,3 +96,32 @@ def test_more_overlap_gives_more_pairs():
 def test_a_layout_without_overlap_is_refused(layout):
     with pytest.raises(ValueError, match=r"no two views of layout .* overlap.*views.overlap > 0, or drop the stage"):
         index_of(layout)
+
+
+def test_what_no_other_view_sees_has_no_part_in_the_pairs():
+    """A narrow overlap: the tokens in the middle of each view are seen once, whatever they hold changes nothing."""
+    layout = ring(overlap=0.1)
+    index = index_of(layout)
+    count = len(layout.ring_indices) * ROWS**2
+    tokens = torch.randn(1, count, 2, requires_grad=True)
+    a, b = index.gather(tokens)
+    (grad,) = torch.autograd.grad((a - b).pow(2).sum(), tokens)
+    used = set(index.source.tolist()) | set(index.neighbours[index.weights > 0].tolist())
+    unseen = sorted(set(range(count)) - used)
+    assert len(unseen) > count // 3
+    assert grad[:, unseen].abs().max() == 0
+    changed = tokens.detach().clone()
+    changed[:, unseen] = float("nan")
+    assert torch.equal(index.gather(changed)[0], a.detach())
+
+
+def test_pairs_are_cut_by_views_and_know_their_rays():
+    layout = ring()
+    index = index_of(layout)
+    tokens = rays_of(layout, layout.groups()[0].indices).float()
+    a, _ = index.gather(tokens.repeat(2, 1, 1))
+    groups = index.by_views(a)
+    assert len(groups) == len(index.sizes) == 2 * len(layout.overlap_pairs())
+    assert [g.shape[:2] for g in groups] == [(2, n) for n in index.sizes]
+    assert torch.equal(torch.cat([g[0] for g in groups]), index.rays)
+    assert torch.equal(torch.bincount(index.view_pair), torch.tensor(index.sizes))
