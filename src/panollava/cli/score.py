@@ -1,22 +1,33 @@
-"""``panollava score``: score a file of predictions."""
+"""``panollava score``: score a file of predictions, or compare two."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from panollava.metrics import MetricReport
+    from panollava.metrics import Metric, Resampling
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("predictions", type=Path, help="CSV: image_path,original_query,prediction,reference")
+    parser.add_argument(
+        "predictions", type=Path, nargs="+", help="CSV: image_path,original_query,prediction,reference; two to compare"
+    )
+    parser.add_argument(
+        "--compare", action="store_true", help="test whether the second file's scores differ from the first's"
+    )
     parser.add_argument(
         "--metrics",
         metavar="NAMES",
         help="comma-separated; a metric named here must run. Default: bleu4,meteor,rougeL,spice,cider, where"
-        " one that cannot run is reported as missing. Also: cider_d, cider_plain, coco_bleu1 to coco_bleu4,"
-        " coco_rougeL, exact_match",
+        " one that cannot run is reported as missing. docs/evaluation-metrics.md lists all",
+    )
+    parser.add_argument(
+        "--custom",
+        metavar="NAME=FILE.py:FUNCTION",
+        action="append",
+        default=[],
+        help="a metric of your own: function(predictions, references) -> one float, or one per item",
     )
     parser.add_argument(
         "--protocol",
@@ -29,75 +40,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one tokenizer for all metrics, for other languages: intl, char, zh, ko-mecab, ja-mecab."
         " Default: each metric's official one",
     )
+    parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples; 0: no intervals (1000)")
+    parser.add_argument("--confidence", type=float, default=0.95, help="of the intervals (0.95)")
+    parser.add_argument("--seed", type=int, default=0, help="of the resamples (0)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write scores and signatures as JSON")
-    parser.add_argument("--csv", type=Path, metavar="OUT", help="write scores and signatures as CSV")
+    parser.add_argument("--csv", type=Path, metavar="OUT", help="write the scores of single items as CSV")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score the file, print the table, write what was asked for; return the exit status."""
-    from panollava.errors import MetricUnavailable
-    from panollava.metrics import DEFAULT_METRICS, read_predictions, score_items
+    """Score or compare, print the table, write what was asked for; return the exit status."""
+    from panollava.errors import MetricError
+    from panollava.metrics import Resampling
 
-    names = [name.strip() for name in args.metrics.split(",")] if args.metrics else list(DEFAULT_METRICS)
-    items = read_predictions(args.predictions).items(protocol=args.protocol)
-    report = score_items(items, metrics=names, tokenizer=args.tokenizer)
+    wanted = 2 if args.compare else 1
+    if len(args.predictions) != wanted:
+        more = "" if args.compare or len(args.predictions) != 2 else " To compare the two, add --compare."
+        raise MetricError(f"{len(args.predictions)} files, but {wanted} can be scored.{more}")
+    resampling = Resampling(args.resamples, args.seed, args.confidence) if args.resamples else None
+    return _score(args, resampling)
+
+
+def _score(args: argparse.Namespace, resampling: "Resampling | None") -> int:
+    from panollava.cli.score_output import per_item_csv, show, write_text
+    from panollava.errors import MetricUnavailable
+    from panollava.metrics import read_predictions, score_items, with_intervals
+
+    names, custom = _metrics(args)
+    items = read_predictions(args.predictions[0]).items(protocol=args.protocol)
+    report = score_items(items, metrics=names, tokenizer=args.tokenizer, custom=custom)
+    if resampling is not None:
+        report = with_intervals(report, items=items, resampling=resampling)
     show(report)
     if args.json:
         write_text(args.json, report.to_json())
     if args.csv:
-        write_text(args.csv, csv_text(report))
-    if args.metrics:
-        for result in report.results:
-            if result.value is None:
-                raise MetricUnavailable(f"{result.label} was asked for and cannot run: {result.reason}")
+        write_text(args.csv, per_item_csv(report, items=items))
+    for result in report.results:
+        if result.value is None and args.metrics:
+            raise MetricUnavailable(f"{result.label} was asked for and cannot run: {result.reason}")
     return 0
 
 
-def show(report: "MetricReport") -> None:
-    """Print the report as a table, with remarks and signatures below it."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+def _metrics(args: argparse.Namespace) -> "tuple[list[str], dict[str, Metric]]":
+    """Return the names of the metrics, those of the user last, and the user's metrics by name."""
+    from panollava.metrics import DEFAULT_METRICS, load_custom
 
-    console = Console(soft_wrap=True)
-    marks = {"ok": "\u2713", "missing": "\u2717", "up": "\u2191", "down": "\u2193"}
-    if not (console.encoding or "").lower().startswith("utf"):
-        marks = {"ok": "ok", "missing": "--", "up": "^", "down": "v"}
-    questions = f"{report.items} items from {report.rows} rows, protocol {report.protocol}"
-    console.print(f"{questions}, {report.empty_predictions} empty predictions", highlight=False)
-    table = Table("", "metric", "", "value", "implementation", box=None, pad_edge=False)
-    table.columns[3].justify = "right"
-    for row in report.table_rows():
-        colour = "green" if row["mark"] == "ok" else "yellow"
-        mark = f"[{colour}]{marks[row['mark']]}[/]"
-        table.add_row(mark, row["metric"], marks[row["arrow"]], row["value"], row["implementation"])
-    console.print(table)
-    for result in report.results:
-        if result.reason or result.note:
-            console.print(f"{result.label}: {escape(result.reason or result.note)}", highlight=False)
-        if result.signature:
-            console.print(f"[dim]{result.label}: {escape(result.signature)}[/]", highlight=False)
-
-
-def csv_text(report: "MetricReport") -> str:
-    """Return the report as CSV, one row a metric."""
-    import csv
-    import io
-
-    rows = report.csv_rows()
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a result file, making its folder; an unwritable path is a MetricError."""
-    from panollava.errors import MetricError
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise MetricError(f"cannot write {path}: {error.strerror}. Give a path that can be written.") from error
+    custom = load_custom(args.custom)
+    names = [name.strip() for name in args.metrics.split(",")] if args.metrics else list(DEFAULT_METRICS)
+    return [*names, *(name for name in custom if name not in names)], custom

@@ -15,7 +15,10 @@ from panollava.metrics.accuracy import (
     sector_scores,
     soft_angle_score,
 )
+from panollava.metrics.bootstrap import Resampling, with_intervals
+from panollava.metrics.custom import load_custom
 from panollava.metrics.items import PROTOCOLS, Items, check_items, group_rows
+from panollava.metrics.metric import Metric
 from panollava.metrics.perplexity import Perplexity, perplexity
 from panollava.metrics.predictions import Predictions, read_predictions
 from panollava.metrics.result import MetricReport, MetricResult
@@ -27,10 +30,12 @@ __all__ = [
     "PROTOCOLS",
     "Items",
     "KindAccuracy",
+    "Metric",
     "MetricReport",
     "MetricResult",
     "Perplexity",
     "Predictions",
+    "Resampling",
     "accuracy_by_kind",
     "check_items",
     "compute_text_metrics",
@@ -38,10 +43,12 @@ __all__ = [
     "exact_match",
     "find_sector",
     "group_rows",
+    "load_custom",
     "normalize_answer",
     "perplexity",
     "read_predictions",
     "score_items",
     "sector_scores",
     "soft_angle_score",
+    "with_intervals",
 ]

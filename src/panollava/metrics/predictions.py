@@ -1,14 +1,23 @@
-"""Read a predictions file: ``image_path,original_query,prediction,reference``; the last two are required."""
+"""Read a predictions file: ``image_path,original_query,prediction,reference``; the last two are required.
 
-import csv
-from dataclasses import dataclass
+The columns ``nll`` and ``tokens``, where the file has them, are kept for perplexity; any other is ignored.
+"""
+
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from panollava.errors import DataError, MetricError, unknown_name
+from panollava.metrics.csv_text import read_sheet
 from panollava.metrics.items import PROTOCOLS, Items, check_items, check_reference, check_text, group_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REQUIRED = ("prediction", "reference")
 KEY = ("image_path", "original_query")
+LIKELIHOOD = ("nll", "tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +29,18 @@ class Predictions:
         rows: the number of each row, as a spreadsheet counts (the header is row 1).
         predictions: one per row.
         references: one per row.
-        keys: (image, query) of each row, or None when the file has not both columns.
+        images: the image of each row, or None when the file has no such column.
+        queries: the query of each row, or None.
+        cells: further columns by name, one text per row.
     """
 
     path: Path
     rows: tuple[int, ...]
     predictions: tuple[str, ...]
     references: tuple[str, ...]
-    keys: tuple[tuple[str, str], ...] | None
+    images: tuple[str, ...] | None = None
+    queries: tuple[str, ...] | None = None
+    cells: "Mapping[str, tuple[str, ...]]" = field(default_factory=lambda: MappingProxyType({}))
 
     def items(self, *, protocol: str | None = None) -> Items:
         """Return what to score.
@@ -39,79 +52,75 @@ class Predictions:
             MetricError: The protocol is unknown or needs columns that the file has not; an unusable cell,
                 named by its row as a spreadsheet counts (the header is row 1).
         """
-        chosen = protocol or ("grouped" if self.keys is not None else "rows")
+        keyed = self.images is not None and self.queries is not None
+        chosen = protocol or ("grouped" if keyed else "rows")
         if chosen not in PROTOCOLS:
             raise MetricError(unknown_name("protocol", chosen, PROTOCOLS))
         try:
-            return self._items(chosen)
+            if not self.rows:
+                raise MetricError("row 2: no predictions to score. Give at least one row below the heading.")
+            for row, prediction, reference in zip(self.rows, self.predictions, self.references, strict=True):
+                check_text(prediction, what="prediction", row=row)
+                check_reference(reference, row=row)
+            return self._by_rows() if chosen == "rows" else self._grouped()
         except MetricError as error:
             raise MetricError(f"{self.path}: {error}") from error
 
-    def _items(self, protocol: str) -> Items:
-        for row, prediction, reference in zip(self.rows, self.predictions, self.references, strict=True):
-            check_text(prediction, what="prediction", row=row)
-            check_reference(reference, row=row)
-        if protocol == "rows":
-            return check_items(self.predictions, self.references, protocol="rows")
-        if self.keys is None:
+    def _by_rows(self) -> Items:
+        items = check_items(
+            self.predictions, self.references, protocol="rows", images=self.images, queries=self.queries
+        )
+        columns = [column for column in (self.images, self.queries) if column is not None]
+        seen = set(zip(*columns, self.predictions, self.references, strict=True))
+        return replace(
+            items,
+            row_numbers=tuple((number,) for number in self.rows),
+            cells={name: tuple((text,) for text in column) for name, column in self.cells.items()},
+            repeated_rows=len(self.rows) - len(seen),
+        )
+
+    def _grouped(self) -> Items:
+        if self.images is None or self.queries is None:
             raise MetricError(
                 f"the protocol 'grouped' needs the columns {' and '.join(KEY)}. Add them, or use the protocol 'rows'."
             )
-        images, queries = zip(*self.keys, strict=True) if self.keys else ((), ())
-        return group_rows(self.predictions, self.references, images=images, queries=queries, row_numbers=self.rows)
+        for row, image in zip(self.rows, self.images, strict=True):
+            if not image.strip():
+                raise MetricError(
+                    f"row {row}: the {KEY[0]} is empty, so the row belongs to no item. Fill it, or use the"
+                    " protocol 'rows'."
+                )
+        return group_rows(
+            self.predictions,
+            self.references,
+            images=self.images,
+            queries=self.queries,
+            row_numbers=self.rows,
+            cells=self.cells,
+        )
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read a predictions CSV (UTF-8, header in the first row, further columns ignored).
+    """Read a predictions CSV; ``csv_text`` says which encodings and delimiters.
 
     Raises:
-        DataError: The file is absent, not UTF-8 text or not CSV, lacks a required column, names one twice, or
+        DataError: The file is absent, not text or not CSV, lacks a required column, names one twice, or
             has a row with too few or too many cells; the message names file, row and column.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            records = list(csv.reader(file, strict=True))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}. Give the path of a predictions CSV.") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: byte {error.start} is not UTF-8. Save the file as UTF-8.") from error
-    except csv.Error as error:
-        raise DataError(f"{path}: not a CSV file: {error}. Check quotes and the size of cells.") from error
-    if not records:
-        raise DataError(f"{path}: the file is empty. The first row must name the columns {', '.join(REQUIRED)}.")
-    return _columns(path, records)
-
-
-def _columns(path: Path, records: list[list[str]]) -> Predictions:
-    header = [name.strip() for name in records[0]]
-    for name in (*REQUIRED, *KEY):
-        if header.count(name) > 1:
-            raise DataError(f"{path}: the column '{name}' appears {header.count(name)} times. Keep one.")
-    for name in REQUIRED:
-        if name not in header:
-            raise DataError(f"{path}: {unknown_column(name, header)}")
-    rows = []
-    for number, cells in enumerate(records[1:], start=2):
-        if not cells:  # a blank line
-            continue
-        if len(cells) != len(header):
-            at = header[len(cells)] if len(cells) < len(header) else f"number {len(header) + 1}"
-            raise DataError(
-                f"{path}: row {number} has {len(cells)} cells, the header {len(header)}; it goes wrong at"
-                f" column '{at}'. Quote texts that contain commas, quotes or line breaks."
-            )
-        rows.append((number, cells))
-    place = {name: header.index(name) for name in (*REQUIRED, *KEY) if name in header}
-    keyed = all(name in place for name in KEY)
+    sheet = read_sheet(path, required=REQUIRED)
+    columns: dict[str, tuple[str, ...]] = {}
+    for name in (*REQUIRED, *KEY, *LIKELIHOOD):
+        if sheet.header.count(name) > 1:
+            raise DataError(f"{path}: row 1: the column '{name}' appears {sheet.header.count(name)} times. Keep one.")
+        if name in sheet.header:
+            place = sheet.header.index(name)
+            columns[name] = tuple(cells[place] for _, cells in sheet.rows)
     return Predictions(
         path,
-        tuple(number for number, _ in rows),
-        tuple(cells[place["prediction"]] for _, cells in rows),
-        tuple(cells[place["reference"]] for _, cells in rows),
-        tuple((cells[place[KEY[0]]], cells[place[KEY[1]]]) for _, cells in rows) if keyed else None,
+        tuple(number for number, _ in sheet.rows),
+        columns["prediction"],
+        columns["reference"],
+        columns.get(KEY[0]),
+        columns.get(KEY[1]),
+        {name: columns[name] for name in LIKELIHOOD if name in columns},
     )
-
-
-def unknown_column(name: str, header: list[str]) -> str:
-    """Return the text of a missing-column error."""
-    return f"the column '{name}' is missing. Columns here: {', '.join(header)}. Needed: {', '.join(REQUIRED)}."

@@ -1,8 +1,32 @@
 """Scores as they are reported: a value with its signature, or no value with its reason."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+
+from panollava.metrics.metric import Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A bootstrap interval of a score.
+
+    Attributes:
+        low: its lower end.
+        high: its upper end.
+        confidence: how often such an interval holds the true value, nominally.
+        method: "bca", or "none" where the ends are the value itself because no resample differs.
+        resamples: how many resamples were drawn.
+        seed: of the generator.
+        clusters: how many images (or items, where images are not known) were resampled.
+    """
+
+    low: float
+    high: float
+    confidence: float
+    method: str
+    resamples: int
+    seed: int
+    clusters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +42,9 @@ class MetricResult:
         signature: what must be equal for a comparison; empty when the metric did not run.
         reason: why the value is missing; empty when it is there.
         note: what a reader must know about the value; mostly empty.
-        per_item: the score of each item, for metrics that are a mean over items; empty otherwise.
+        per_item: the score of each item, NaN where the metric does not concern it; empty where items have none.
+        totals: what the value is made of, for resampling; absent where it cannot be resampled.
+        interval: how far the value would move with other images; absent until ``bootstrap.with_intervals``.
     """
 
     name: str
@@ -30,6 +56,8 @@ class MetricResult:
     reason: str = ""
     note: str = ""
     per_item: tuple[float, ...] = field(default=(), repr=False)
+    totals: Totals | None = field(default=None, repr=False)
+    interval: Interval | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return the JSON form, without the scores of single items."""
@@ -40,6 +68,7 @@ class MetricResult:
             "signature": self.signature,
             "reason": self.reason,
             "note": self.note,
+            "interval": None if self.interval is None else asdict(self.interval),
         }
 
 
@@ -53,6 +82,9 @@ class MetricReport:
         items: how many predictions were scored.
         rows: how many rows they came from.
         empty_predictions: how many predictions were empty; each was scored, with 0.
+        repeated_rows: how many rows say the same as an earlier one; each was counted.
+        images: how many images the items show; 0 where they are not known.
+        interval_note: why there are no intervals, or what to know about them.
     """
 
     results: tuple[MetricResult, ...]
@@ -60,6 +92,9 @@ class MetricReport:
     items: int
     rows: int
     empty_predictions: int
+    repeated_rows: int = 0
+    images: int = 0
+    interval_note: str = ""
 
     @property
     def scores(self) -> dict[str, float | None]:
@@ -77,6 +112,9 @@ class MetricReport:
             "items": self.items,
             "rows": self.rows,
             "empty_predictions": self.empty_predictions,
+            "repeated_rows": self.repeated_rows,
+            "images": self.images,
+            "interval_note": self.interval_note,
             "metrics": {result.name: result.to_dict() for result in self.results},
         }
 
@@ -85,7 +123,7 @@ class MetricReport:
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
 
     def table_rows(self) -> list[dict[str, str]]:
-        """Return one row of texts per metric: mark, metric, arrow, value, implementation, remark.
+        """Return one row of texts per metric: mark, metric, arrow, value, interval, implementation and remark.
 
         The mark is "ok" or "missing" and the arrow "up" or "down"; how they look is the caller's affair.
         """
@@ -95,13 +133,19 @@ class MetricReport:
                 "metric": result.label,
                 "arrow": "up" if result.higher_is_better else "down",
                 "value": "missing" if result.value is None else f"{result.value:.6f}",
+                "interval": interval_text(result.interval),
                 "implementation": result.implementation,
                 "remark": result.reason or result.note,
             }
             for result in self.results
         ]
 
-    def csv_rows(self) -> list[Mapping[str, object]]:
-        """Return one row per metric with every field of its JSON form, for ``csv.DictWriter``."""
-        shared = {"protocol": self.protocol, "items": self.items, "rows": self.rows}
-        return [{"metric": result.name, **result.to_dict(), **shared} for result in self.results]
+
+def interval_text(interval: Interval | None) -> str:
+    """Return the interval as a table shows it; empty where there is none.
+
+    Example:
+        >>> interval_text(Interval(0.25, 0.5, 0.95, "bca", 1000, 0, 40))
+        '[0.250000, 0.500000]'
+    """
+    return "" if interval is None else f"[{interval.low:.6f}, {interval.high:.6f}]"

@@ -4,7 +4,7 @@ A metric that cannot run is missing, with its reason; no other number takes its 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -14,8 +14,10 @@ from panollava.errors import MetricError, MetricUnavailable, unknown_name
 from panollava.metrics.accuracy import exact_match
 from panollava.metrics.bleu import coco_bleu, sacrebleu_bleu4
 from panollava.metrics.cider import cider
+from panollava.metrics.custom import from_entry_point, installed
 from panollava.metrics.items import Items, check_items
 from panollava.metrics.meteor import meteor
+from panollava.metrics.metric import Metric, Outcome, mean_totals
 from panollava.metrics.result import MetricReport, MetricResult
 from panollava.metrics.rouge import coco_rouge_l, rouge_l
 from panollava.metrics.signature import make_signature, package_version, reference_count
@@ -25,36 +27,13 @@ from panollava.metrics.tokens import Tokens, TokenTable, unreadable_share
 DEFAULT_METRICS = ("bleu4", "meteor", "rougeL", "spice", "cider")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a metric's function returns: the corpus value, values per item, its signature and a remark."""
-
-    value: float
-    signature: str
-    per_item: tuple[float, ...] = ()
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """An entry of the table: names for people, and the function that scores.
-
-    ``run`` takes the items, their tokens, and the name of the tokenizer to use instead of the metric's own,
-    if any; it raises MetricUnavailable when it cannot run here.
-    """
-
-    label: str
-    implementation: str
-    run: Callable[[Items, TokenTable, str | None], Outcome]
-    higher_is_better: bool = True
-
-
 def compute_text_metrics(
     predictions: Sequence[str],
     references: Sequence[str] | Sequence[Sequence[str]],
     *,
     metrics: Sequence[str] = DEFAULT_METRICS,
     tokenizer: str | None = None,
+    custom: Mapping[str, Metric] = MappingProxyType({}),
 ) -> MetricReport:
     """Score predictions against one or several references each.
 
@@ -64,6 +43,7 @@ def compute_text_metrics(
         metrics: names out of ``METRICS``, in the order of the report.
         tokenizer: a sacrebleu tokenizer (intl, char, ko-mecab, ...) for all metrics that use one; each
             metric's official tokenizer when absent.
+        custom: metrics of one's own by name (``custom.load_custom``), which ``metrics`` may name too.
 
     Raises:
         MetricError: Unusable input (the row is named), an unknown metric or an unknown tokenizer.
@@ -73,21 +53,48 @@ def compute_text_metrics(
         >>> report.scores
         {'rougeL': 0.8, 'spice': None}
     """
-    return score_items(check_items(predictions, references), metrics=metrics, tokenizer=tokenizer)
+    return score_items(check_items(predictions, references), metrics=metrics, tokenizer=tokenizer, custom=custom)
 
 
 def score_items(
-    items: Items, *, metrics: Sequence[str] = DEFAULT_METRICS, tokenizer: str | None = None
+    items: Items,
+    *,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    tokenizer: str | None = None,
+    custom: Mapping[str, Metric] = MappingProxyType({}),
 ) -> MetricReport:
     """Score checked items; the protocol of the report is theirs. Arguments as ``compute_text_metrics``."""
-    for name in metrics:
-        if name not in METRICS:
-            raise MetricError(unknown_name("metric", name, METRICS))
+    table = _table(metrics, custom)
+    tokens = TokenTable(items)
+    results = tuple(_score(name, table[name], items, tokens, tokenizer) for name in metrics)
+    return MetricReport(
+        results,
+        items.protocol,
+        len(items.predictions),
+        items.rows,
+        items.empty_predictions,
+        items.repeated_rows,
+        len(set(items.images)),
+    )
+
+
+def _table(metrics: Sequence[str], custom: Mapping[str, Metric]) -> dict[str, Metric]:
+    """Return the metrics by name: ours, those given, and those of installed packages; ours cannot be replaced."""
     if not metrics or len(set(metrics)) != len(metrics):
         raise MetricError(f"metrics is {list(metrics)}: name at least one metric, and each once.")
-    tokens = TokenTable(items)
-    results = tuple(_score(name, METRICS[name], items, tokens, tokenizer) for name in metrics)
-    return MetricReport(results, items.protocol, len(items.predictions), items.rows, items.empty_predictions)
+    taken = sorted(METRICS.keys() & custom.keys())
+    if taken:
+        raise MetricError(f"the name '{taken[0]}' is taken by a metric of panollava. Call your own differently.")
+    table = {name: metric for name, metric in {**METRICS, **custom}.items() if name in metrics}
+    if len(table) < len(metrics):
+        points = installed()
+        for name in metrics:
+            if name in table:
+                continue
+            if name not in points:
+                raise MetricError(unknown_name("metric", name, [*METRICS, *custom, *points]))
+            table[name] = from_entry_point(points[name])
+    return table
 
 
 def _score(name: str, metric: Metric, items: Items, tokens: TokenTable, tokenizer: str | None) -> MetricResult:
@@ -102,6 +109,7 @@ def _score(name: str, metric: Metric, items: Items, tokens: TokenTable, tokenize
         signature=outcome.signature,
         per_item=outcome.per_item,
         note=outcome.note,
+        totals=outcome.totals or (mean_totals(outcome.per_item) if outcome.per_item else None),
     )
 
 

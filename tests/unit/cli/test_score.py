@@ -39,9 +39,15 @@ def test_prints_one_line_a_metric_with_six_decimals_and_writes_json_and_csv(pred
         assert f"{report['metrics'][name]['value']:.6f}  {code}" in lines[label]
     assert "missing  pycocoevalcap" in lines["SPICE"]
     with out_csv.open(encoding="utf-8", newline="") as file:
-        rows = {row["metric"]: row for row in csv.DictReader(file)}
-    assert float(rows["cider"]["value"]) == report["metrics"]["cider"]["value"]
-    assert rows["spice"]["value"] == "" and rows["spice"]["reason"]
+        rows = list(csv.DictReader(file))
+    assert [(row["rows"], row["image_path"], row["references"]) for row in rows] == [
+        ("2 3", "a.jpg", "2"),
+        ("4", "b.jpg", "1"),
+    ]
+    assert sum(float(row["cider"]) for row in rows) / 2 == report["metrics"]["cider"]["value"]
+    assert "spice" not in rows[0] and "bleu4" not in rows[0]
+    assert report["metrics"]["spice"]["value"] is None and report["metrics"]["spice"]["reason"]
+    assert "no intervals: 2 images, at least 10 are needed" in printed
 
 
 def test_protocol_rows(predictions, tmp_path):
