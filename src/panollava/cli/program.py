@@ -37,6 +37,7 @@ VERBS: dict[str, Verb] = {
     "train": Verb("train", "train all stages, or the named ones"),
     "eval": Verb("eval", "answer a test set with a checkpoint, and score the answers"),
     "score": Verb("score", "score a CSV of predictions and references"),
+    "metrics install": Verb("metrics_install", "fetch what SPICE needs and no package index carries"),
     "ask": Verb("ask", "answer questions about one panorama"),
     "views": Verb("views", "write the views of one panorama as a contact sheet"),
     "models": Verb("models", "list the model presets, or pick some for a study"),
