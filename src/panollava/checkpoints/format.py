@@ -27,6 +27,7 @@ from safetensors.torch import load_file, save_file
 
 from panollava.config import build_config
 from panollava.errors import CheckpointError
+from panollava.models.adapter import plain_name
 from panollava.models.build import attach_adapter, build_model
 from panollava.models.protocol import PanoramaModel
 from panollava.models.vlm import PanoramaVLM
@@ -200,7 +201,7 @@ def state_hash(state: dict[str, torch.Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].contiguous().cpu()
-        digest.update(f"{name.replace('.base_layer.', '.')} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(f"{plain_name(name)} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
     return digest.hexdigest()
 

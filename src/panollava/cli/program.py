@@ -43,6 +43,8 @@ VERBS: dict[str, Verb] = {
     "models": Verb("models", "list the model presets, or pick some for a study"),
     "lora": Verb("lora", "fine-tune one model with LoRA"),
     "ablate": Verb("ablate", "run a study: every model with every adapter"),
+    "adapter export": Verb("adapter_export", "write the adapter of a checkpoint as PEFT reads it"),
+    "adapter merge": Verb("adapter_merge", "write the language model with its adapter added to the weights"),
     "check-env": Verb("check_env", "check Python, torch, the GPU and the packages"),
     "config show": Verb("config_show", "print a configuration whole, or describe every key"),
     "config check": Verb("config_check", "check a configuration file"),

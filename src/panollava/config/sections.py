@@ -172,6 +172,9 @@ class LanguageConfig(Section):
         "auto",
         description="Attention implementation; auto: PyTorch SDPA, or eager where there is no other (Gemma 2).",
     )
+    quantization: Literal["nf4", "int8"] | None = Field(
+        None, description="Keep the frozen base in 4 or 8 bits, by bitsandbytes (QLoRA); null: as dtype says."
+    )
     system_prompt: str | None = Field(None, description="First message of every chat; null: none.")
 
 
@@ -180,10 +183,17 @@ class LoraConfig(Section):
 
     enabled: bool = Field(True, description="Attach the adapter.")
     r: int = Field(16, ge=1, description="Rank.")
-    alpha: float = Field(32, gt=0, description="Scale: updates are multiplied by alpha / r.")
+    alpha: float = Field(
+        32, gt=0, description="Scale: updates are multiplied by alpha / r, or alpha / sqrt(r) with rslora."
+    )
     dropout: float = Field(0.05, ge=0, lt=1, description="Dropout on the adapter's input.")
     target_modules: Literal["auto"] | tuple[str, ...] = Field(
         "auto", description="Names of the linear layers to adapt; auto: all of attention and MLP."
+    )
+    dora: bool = Field(False, description="Decompose weights into magnitude and direction (DoRA).")
+    rslora: bool = Field(False, description="Scale by the square root of the rank (rsLoRA).")
+    modules_to_save: tuple[str, ...] = Field(
+        (), description="Names of modules that the adapter trains whole, for example lm_head."
     )
 
     @model_validator(mode="after")

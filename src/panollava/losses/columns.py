@@ -58,7 +58,7 @@ def apart_deg(index: OverlapIndex, layout: ViewLayout, *, indices: tuple[int, ..
         >>> from panollava.geometry import e2p_ring
         >>> ring, grid = e2p_ring(), {"indices": tuple(range(8)), "rows": 16, "cols": 16}
         >>> float(apart_deg(column_index(ring, **grid), ring, **grid).mean().round(decimals=1))
-        6.6
+        6.7
     """
     rays: Float[np.ndarray, "t 3"] = np.concatenate([layout.views[i].rays(rows, cols).reshape(-1, 3) for i in indices])
     a, b = index.gather(torch.from_numpy(rays)[None])

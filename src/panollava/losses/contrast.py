@@ -57,8 +57,9 @@ def info_nce(
 ) -> Float[Tensor, ""]:
     """Return the symmetric InfoNCE loss of ``m`` corresponding pairs, by cosine similarity.
 
-    For pair i, with ``s = cosine / temperature``: ``-log( e^{s(a_i, b_i)} / (e^{s(a_i, b_i)} + sum_j e^{s(a_i, b_j)}) )``,
-    j over its negatives; and the same with a and b exchanged; the mean of both. A pair without a negative adds 0.
+    For pair i, with s the cosine over the temperature and j over the negatives of i, the loss is
+    ``-log(e^{s(a_i, b_i)} / (e^{s(a_i, b_i)} + sum_j e^{s(a_i, b_j)}))``; then the same with a and b exchanged; the
+    mean of both, over all pairs. A pair without a negative adds 0.
 
     Args:
         a: Features of one side.

@@ -9,9 +9,11 @@ from panollava.config.presets import EMBEDDED, resolve_model
 from panollava.config.schema import PanollavaConfig, ViewsConfig
 from panollava.errors import ModelError
 from panollava.geometry import ViewLayout, build_layout
-from panollava.models.language import add_lora, load_language
+from panollava.models.adapter import add_lora
+from panollava.models.language import load_language
 from panollava.models.position import RayPosition
 from panollava.models.projector import Projector
+from panollava.models.quantize import quantize
 from panollava.models.resamplers import build_resampler
 from panollava.models.vision import VisionEncoder, load_vision
 from panollava.models.vlm import PanoramaVLM
@@ -40,6 +42,8 @@ def build_model(cfg: PanollavaConfig, *, blind: bool = False, adapter: bool = Fa
         attention=cfg.language.attention,
         revision=cfg.language.revision,
     )
+    if cfg.language.quantization is not None:
+        quantize(language, kind=cfg.language.quantization)
     parts: dict[str, Any] = {"vision": None, "resampler": None, "projector": None, "position": None}
     if blind:
         layout = build_layout("resize", size_px=8)
@@ -75,6 +79,9 @@ def attach_adapter(model: PanoramaVLM, cfg: PanollavaConfig) -> int:
         alpha=cfg.lora.alpha,
         dropout=cfg.lora.dropout,
         target_modules=targets if isinstance(targets, str) else list(targets),
+        dora=cfg.lora.dora,
+        rslora=cfg.lora.rslora,
+        modules_to_save=cfg.lora.modules_to_save,
     )
 
 

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from panollava.data.pack import PackedText, pack, placeholder_mask
 from panollava.geometry import ViewLayout
+from panollava.models.adapter import is_adapter
 from panollava.models.decode import greedy
 from panollava.models.fusion import fuse
-from panollava.models.language import LORA_MARK, LanguageModel
+from panollava.models.language import LanguageModel
 from panollava.models.position import RayPosition
 from panollava.models.projector import Projector
 from panollava.models.protocol import LanguageLoss, PanoramaBatch, ViewFeatures, ViewPixels
@@ -85,7 +86,7 @@ class PanoramaVLM(nn.Module):
         """Yield (component, name, parameter) for every parameter; each belongs to exactly one component."""
         for name, parameter in self.named_parameters():
             part = name.split(".", 1)[0]
-            yield ("adapter" if part == "language" and LORA_MARK in name else part), name, parameter
+            yield ("adapter" if part == "language" and is_adapter(name) else part), name, parameter
 
     def grids(self) -> tuple[tuple[int, int], ...]:
         """Return the patch grid of each group of views."""
