@@ -6,7 +6,7 @@ from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from panollava.config.augment import AugmentConfig
 from panollava.config.images import ImagesConfig
-from panollava.config.sections import FileName, Section
+from panollava.config.sections import Dtype, FileName, Section
 
 Component = Literal["vision", "resampler", "projector", "position", "language", "adapter"]
 """Every parameter of a model belongs to exactly one of these."""
@@ -57,6 +57,7 @@ class DataConfig(Section):
     cache_features: bool = Field(
         True, description="Keep the features of a frozen encoder on disk and reuse them in later epochs."
     )
+    cache_dtype: Dtype = Field("float32", description="Number type of kept features; the halves are half as large.")
     workers: int = Field(0, ge=0, description="Processes that load data; 0: load in the main process.")
 
 

@@ -76,6 +76,20 @@ class Augment:
             )
         return None if made == cls(seed, ring=made.ring) else made
 
+    @property
+    def shifts(self) -> bool:
+        """Whether every draw is a turn by whole steps of the ring: a shift of views, which kept features can follow."""
+        return self == Augment(self.seed, "stride", ring=self.ring)
+
+    def steps(self, turn: Turn) -> int:
+        """Return a turn as steps of the ring to the right.
+
+        Example:
+            >>> Augment(seed=0, yaw="stride", ring=8).steps(Turn(-90.0))
+            6
+        """
+        return round(turn.yaw_deg * self.ring / 360.0) % self.ring
+
 
 @dataclass(frozen=True, slots=True)
 class Draw:

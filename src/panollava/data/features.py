@@ -1,18 +1,37 @@
-"""What a frozen encoder saw of each panorama, kept on disk."""
+"""What a frozen encoder saw of each panorama, kept on disk; a turn of the ring is a shift of what it saw.
+
+::
+
+    ring of n views, panorama turned by k steps to the right      view i sees what view i - k saw before
+    views outside the ring (the global one, poles)                encoded anew for each turn, and kept
+
+Entries are named by the hash of the panorama's bytes, ``<hash>`` for all views of the picture as it is and
+``<hash>+k`` for the views outside the ring after k steps, so a picture that changes is another entry.
+"""
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 import torch
 
+from panollava.data.feature_key import FeatureKey
+from panollava.data.feature_ring import RingShift
+from panollava.data.feature_shards import FeatureShards
 from panollava.data.images import DEFAULT_OPTIONS, ImageOptions
-from panollava.data.views import Tensors, stacked_views
+from panollava.data.views import Tensors, load_erp, stacked, views_of
+from panollava.errors import DataError
 from panollava.geometry import ViewLayout
 
 logger = logging.getLogger(__name__)
+
+SHARD_BYTES = 256 << 20
+Request = tuple[Path, int]
+"""A panorama, and by how many steps of the ring it is turned to the right."""
 
 
 class Encoder(Protocol):
@@ -29,11 +48,14 @@ class FeatureStore:
     Args:
         encode: The frozen encoder.
         layout: The views.
-        folder: Where features are kept, one safetensors file per panorama named by the hash of its bytes; None keeps
-            them nowhere and encodes at every request. The folder's name must identify encoder, layout and
-            `images.signature()`.
+        folder: Where features are kept, in a folder below it that is named by ``key``; None keeps them nowhere and
+            encodes at every request.
+        key: What features depend on; only where they are not kept may it be None.
         batch: Panoramas that are encoded together.
         images: How files are read.
+
+    Raises:
+        DataError: If there is a folder and no key, or the folder holds features of another key.
     """
 
     def __init__(
@@ -42,56 +64,171 @@ class FeatureStore:
         encode: Encoder,
         layout: ViewLayout,
         folder: Path | None,
+        key: FeatureKey | None = None,
         batch: int = 4,
         images: ImageOptions = DEFAULT_OPTIONS,
     ) -> None:
-        self._encode, self._layout, self._folder, self._batch = encode, layout, folder, batch
-        self._images = images
+        self._encode, self._layout, self._batch, self._images = encode, layout, batch, images
+        self._dtype: torch.dtype = torch.float32 if key is None else getattr(torch, key.dtype)
+        self._ring = RingShift(layout)
+        self._hashes: dict[tuple[str, int, int], str] = {}
+        self._shards = None
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            if key is None:
+                raise DataError(
+                    f"features kept in {folder} need a key that says what they depend on; give a FeatureKey"
+                )
+            self._shards = FeatureShards(folder / key.name(), about=key.facts())
 
-    def fill(self, paths: Sequence[Path], *, progress: Callable[[int, int], None] | None = None) -> None:
-        """Encode and keep every panorama that is not kept yet; does nothing without a folder."""
-        if self._folder is None:
+    def fill(
+        self,
+        paths: Sequence[Path],
+        *,
+        rolls: Iterable[Request] = (),
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Encode and keep what is not kept yet; does nothing without a folder.
+
+        The size is reported, and compared with the free space of the disk, before the first byte is written.
+
+        Args:
+            paths: Panoramas as they are.
+            rolls: Panoramas turned by steps of the ring.
+            progress: Called with (panoramas and turns done, in all).
+
+        Raises:
+            DataError: If a file is not a usable panorama, or the disk has too little room.
+        """
+        if self._shards is None:
             return
-        for start in range(0, len(paths), self._batch):
-            self.get(paths[start : start + self._batch])
+        wanted = {
+            self._name(r): r for path, roll in [*((p, 0) for p in paths), *rolls] for r in self._parts(path, roll)
+        }
+        self._shards.refresh()
+        missing = [name for name in wanted if name not in self._shards]
+        done, held, reserved = len(wanted) - len(missing), dict[str, Tensors](), False
+        for chunk in _chunks(missing, self._batch):
+            self._shards.refresh()  # another process may have been here
+            new = [name for name in chunk if name not in self._shards]
+            made = dict(zip(new, self._compute([wanted[name] for name in new]), strict=True))
+            if made and not reserved:
+                self._reserve([wanted[name] for name in missing], wanted[new[0]], made[new[0]])
+                reserved = True
+            held |= made
+            if sum(map(_bytes, held.values())) >= SHARD_BYTES:
+                self._shards.write(held)
+                held = {}
+            done += len(chunk)
             if progress is not None:
-                progress(min(start + self._batch, len(paths)), len(paths))
+                progress(done, len(wanted))
+        if held:
+            self._shards.write(held)
 
-    def get(self, paths: Sequence[Path]) -> Tensors:
-        """Return the features of a batch of panoramas, one tensor ``b v rows cols d`` per group of views."""
-        if self._folder is None:
-            return self._compute(paths)
-        found = [self._read(self._file(path)) for path in paths]
-        missing = [i for i, item in enumerate(found) if item is None]
-        for start in range(0, len(missing), self._batch):
-            chunk = missing[start : start + self._batch]
-            computed = self._compute([paths[i] for i in chunk])
-            for row, index in enumerate(chunk):
-                found[index] = tuple(group[row] for group in computed)
-                self._write(self._file(paths[index]), found[index] or ())
-        return tuple(torch.stack(groups) for groups in zip(*(item or () for item in found), strict=True))
+    def get(self, paths: Sequence[Path], *, rolls: Sequence[int] | None = None) -> Tensors:
+        """Return the features of a batch, one tensor ``b v rows cols d`` per group of views.
 
-    def _compute(self, paths: Sequence[Path]) -> Tensors:
-        with torch.no_grad():
-            return self._encode(stacked_views(paths, self._layout, images=self._images))
+        Args:
+            paths: The panoramas.
+            rolls: By how many steps of the ring each is turned to the right; None for as they are.
 
-    def _file(self, path: Path) -> Path:
-        assert self._folder is not None
-        return self._folder / f"{hashlib.sha256(path.read_bytes()).hexdigest()[:24]}.safetensors"
+        Raises:
+            DataError: If a file is not a usable panorama, or a layout without a ring is to be turned.
+        """
+        requests = list(zip(paths, rolls or [0] * len(paths), strict=True))
+        needed = {self._name(part): part for request in requests for part in self._parts(*request)}
+        found = self._look_up(needed)
+        rows = []
+        for path, roll in requests:
+            parts = [found[self._name(part)] for part in self._parts(path, roll)]
+            rows.append(self._ring.turned(parts, steps=roll))
+        return stacked(rows)
 
-    def _read(self, file: Path) -> Tensors | None:
-        from safetensors.torch import load_file
+    def _look_up(self, needed: dict[str, Request]) -> dict[str, Tensors]:
+        """Return entries by name: what is kept, and the rest encoded, and kept."""
+        shards = self._shards
+        if shards is not None and any(name not in shards for name in needed):
+            shards.refresh()
+        found = {} if shards is None else {name: shards.read(name) for name in needed if name in shards}
+        for chunk in _chunks([name for name in needed if name not in found], self._batch):
+            made = dict(zip(chunk, self._compute([needed[name] for name in chunk]), strict=True))
+            if shards is not None:
+                shards.write(made)
+            found |= made
+        return found
 
-        if not file.is_file():
-            return None
-        held = load_file(file)
-        return tuple(held[str(number)] for number in range(len(held)))
+    def _parts(self, path: Path, roll: int) -> list[Request]:
+        """Return what a turned panorama is put together from: as it is, and its views outside the ring."""
+        steps = self._ring.steps(roll)
+        return [(path, 0)] if steps == 0 or not self._ring.rest else [(path, 0), (path, steps)]
 
-    def _write(self, file: Path, features: Tensors) -> None:
-        from safetensors.torch import save_file
+    def _name(self, request: Request) -> str:
+        path, steps = request
+        state = path.stat() if path.is_file() else None
+        seen = (str(path), state.st_mtime_ns if state else 0, state.st_size if state else 0)
+        if seen not in self._hashes:
+            self._hashes[seen] = hashlib.sha256(path.read_bytes()).hexdigest()[:24] if state else str(path)
+        return f"{self._hashes[seen]}+{steps}" if steps else self._hashes[seen]
 
-        part = file.with_suffix(".part")
-        save_file({str(n): f.contiguous() for n, f in enumerate(features)}, part)
-        part.replace(file)
+    def _compute(self, requests: Sequence[Request]) -> list[Tensors]:
+        """Encode panoramas as they are and turned ones' views outside the ring, each kind in one batch."""
+        made: dict[Request, Tensors] = {}
+        for plain in (True, False):
+            some = [request for request in requests if (request[1] == 0) == plain]
+            if some:
+                views = stacked([self._views(*request) for request in some])
+                with torch.inference_mode():
+                    seen = self._encode(views)
+                kept = [self._cast(group) for group in seen]
+                made |= {request: tuple(group[row] for group in kept) for row, request in enumerate(some)}
+        return [made[request] for request in requests]
+
+    def _views(self, path: Path, steps: int) -> Tensors:
+        erp = load_erp(path, self._layout, images=self._images)
+        if steps == 0:
+            return views_of(erp, self._layout, antialias=self._images.antialias)
+        return self._ring.rest_views(erp, steps=steps, antialias=self._images.antialias)
+
+    def _cast(self, features: torch.Tensor) -> torch.Tensor:
+        """Return features in the kept type, as tensors that may take part in training.
+
+        Raises:
+            DataError: If one is too large for it.
+        """
+        kept = features.to(self._dtype, copy=True)
+        if self._dtype != features.dtype and not bool(kept.isfinite().all()) and bool(features.isfinite().all()):
+            raise DataError(
+                f"a feature of {float(features.abs().max()):.3g} does not fit {self._dtype}, whose largest number is "
+                f"{torch.finfo(self._dtype).max:.3g}. Write data.cache_dtype: bfloat16 or float32"
+            )
+        return kept
+
+    def _reserve(self, missing: Sequence[Request], first: Request, entry: Tensors) -> None:
+        """Report how much is going to be written, and refuse it where the disk is too small.
+
+        Raises:
+            DataError: If it is.
+        """
+        assert self._shards is not None
+        one = _bytes(entry)
+        turned = sum(1 for _, steps in missing if steps)
+        rest = one if first[1] else self._ring.rest_bytes(entry)
+        need = (len(missing) - turned) * one + turned * rest
+        free = shutil.disk_usage(self._shards.folder).free
+        kind = str(self._dtype).removeprefix("torch.")
+        told = f"{need / 1e6:,.1f} MB of features ({len(missing) - turned:,} panoramas, {turned:,} turns, {kind})"
+        logger.info("  keeping %s in %s; free: %s MB", told, self._shards.folder, f"{free / 1e6:,.0f}")
+        if need > free:
+            raise DataError(
+                f"{told} do not fit {self._shards.folder}, where {free / 1e6:,.1f} MB are free. Give paths.data a "
+                "larger disk, write data.cache_dtype: bfloat16, or data.cache_features: false"
+            )
+
+
+def _bytes(entry: Tensors) -> int:
+    return sum(group.numel() * group.element_size() for group in entry)
+
+
+def _chunks(names: Sequence[str], size: int) -> Iterator[list[str]]:
+    iterator = iter(names)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

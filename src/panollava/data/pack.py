@@ -101,6 +101,11 @@ def branch_mask(segments: Int[Tensor, "b t"]) -> Bool[Tensor, "b 1 t t"]:
     return (open_ | torch.eye(length, dtype=torch.bool, device=segments.device))[:, None]
 
 
+def near_mask(positions: Int[Tensor, "b t"], *, window: int) -> Bool[Tensor, "b 1 t t"]:
+    """Return which token is less than ``window`` positions before which: what sliding attention lets it see."""
+    return (positions[:, :, None] - positions[:, None, :] < window)[:, None]
+
+
 def placeholder_mask(ids: Int[Tensor, "b t"]) -> Bool[Tensor, "b t"]:
     """Return where vision tokens go."""
     return ids == PLACEHOLDER_ID

@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from panollava.data.pack import PackedText, branch_mask
+from panollava.data.pack import PackedText, branch_mask, near_mask
 from panollava.errors import ModelError
+from panollava.models.attention import PACKED, PackedAttention, register
+from panollava.models.attention_kernels import choose_kernel
 from panollava.text.chat import IGNORE_INDEX
 
 EAGER_ONLY = ("gemma2",)
@@ -23,13 +25,14 @@ class LanguageModel(nn.Module):
 
     Args:
         model: A Hugging Face ``...ForCausalLM``.
+        attention: Attention kernel of packed conversations, for a model that was loaded with the packed attention.
 
     The logits are computed on supervised rows only; the LM's own loss, which upcasts every row, is not used.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, attention: str = "auto") -> None:
         super().__init__()
-        self.model = model
+        self.model, self.attention = model, attention
 
     @property
     def hidden_size(self) -> int:
@@ -66,12 +69,47 @@ class LanguageModel(nn.Module):
         return self.head(hidden[:, :-1][wanted]), text.labels[:, 1:][wanted]
 
     def hidden_states(self, embeddings: Float[Tensor, "b t d"], text: PackedText) -> Float[Tensor, "b t d"]:
-        """Return the last hidden states of packed conversations, branches isolated by the attention mask."""
-        mask = additive(branch_mask(text.segments), dtype=embeddings.dtype)
-        hidden: Tensor = self.model.base_model(
-            inputs_embeds=embeddings, attention_mask=mask, position_ids=text.positions, use_cache=False
-        ).last_hidden_state
-        return hidden
+        """Return the last hidden states of packed conversations, branches isolated; zeros where there is padding."""
+        if self.model.config._attn_implementation != PACKED or not PackedAttention.fits(text):
+            hidden: Tensor = self.model.base_model(
+                inputs_embeds=embeddings,
+                attention_mask=self._dense_mask(embeddings, text),
+                position_ids=text.positions,
+                use_cache=False,
+            ).last_hidden_state
+            return hidden
+        packed = PackedAttention(text, kernel=self.kernel(embeddings.device, dtype=embeddings.dtype))
+        stream = embeddings.flatten(0, 1)[packed.order][None]
+        read = self.model.base_model(
+            inputs_embeds=stream,
+            attention_mask=stream.new_zeros(1, 1, 1, 1),  # unread; without one a dense mask would be made
+            position_ids=packed.positions[None],
+            use_cache=False,
+            packed=packed,
+        ).last_hidden_state[0]
+        whole = read.new_zeros(embeddings.shape[0] * embeddings.shape[1], read.shape[-1])
+        return whole.index_copy(0, packed.order, read).view(*embeddings.shape[:2], -1)
+
+    def kernel(self, device: torch.device, *, dtype: torch.dtype) -> str:
+        """Return the attention kernel that packed conversations get on a device, mixed precision considered.
+
+        Raises:
+            ModelError: If the kernel of the configuration cannot run there.
+        """
+        if self.model.config._attn_implementation != PACKED:
+            return "eager"
+        mixed = torch.is_autocast_enabled(device.type)
+        seen = torch.get_autocast_dtype(device.type) if mixed else dtype
+        return choose_kernel(self.attention, device=device.type, dtype=seen)
+
+    def _dense_mask(self, embeddings: Tensor, text: PackedText) -> Tensor | dict[str, Tensor]:
+        """Return the branch mask, and that of sliding layers, which see only what is near, where there are some."""
+        allowed, config = branch_mask(text.segments), self.model.config
+        mask = additive(allowed, dtype=embeddings.dtype)
+        if "sliding_attention" not in (getattr(config, "layer_types", None) or ()):  # not every architecture has them
+            return mask
+        near = allowed & near_mask(text.positions, window=config.sliding_window)
+        return {"full_attention": mask, "sliding_attention": additive(near, dtype=embeddings.dtype)}
 
     def head(self, hidden: Float[Tensor, "n d"]) -> Float[Tensor, "n vocab"]:
         """Return float32 logits of hidden states, capped where the architecture caps them."""
@@ -97,7 +135,7 @@ def load_language(
     Args:
         path: Folder or hub id.
         dtype: Data type of the weights; trained parts should be float32.
-        attention: ``auto`` (SDPA where the architecture can), ``eager``, ``sdpa`` or ``flash_attention_2``.
+        attention: A kernel of ``attention_kernels.CHOICES``; ``auto``: the fastest that device and architecture can.
         revision: Hub revision.
 
     Raises:
@@ -108,7 +146,9 @@ def load_language(
     try:
         config = AutoConfig.from_pretrained(path, revision=revision)
         kind = choose_attention(config.model_type, attention)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, attn_implementation=kind, revision=revision)
+        register()
+        name = kind if kind == "eager" else PACKED
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, attn_implementation=name, revision=revision)
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_source(path), revision=revision)
     except (OSError, ValueError) as error:
         raise ModelError(
@@ -117,7 +157,7 @@ def load_language(
         ) from error
     # A repetition penalty or a sampling rule that ships with the model would change answers behind the configuration.
     model.generation_config = GenerationConfig()
-    return LanguageModel(model), tokenizer
+    return LanguageModel(model, attention=attention), tokenizer
 
 
 def tokenizer_source(path: str | Path) -> str | Path:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from torch.utils.data import DataLoader, Dataset
 
-from panollava.data.augment import Augment, augmented
+from panollava.data.augment import Augment, augmented, carry, draw
 from panollava.data.dataset import choose_questions, conversations, step_plan
-from panollava.data.features import FeatureStore
+from panollava.data.features import FeatureStore, Request
 from panollava.data.images import DEFAULT_OPTIONS, ImageOptions
 from panollava.data.manifest import PanoramaSamples
 from panollava.data.views import Tensors, stacked, stacked_views
 from panollava.models.vlm import PanoramaBatch, PanoramaVLM
+from panollava.text.directions import conversation_freedom
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class LanguageBatches(Dataset[PanoramaBatch]):
 
     Features come from a store that was filled before, so that no loader process ever runs the encoder; without a
     store the item carries views, and the training step encodes them. With an augmentation the views are drawn anew in
-    every epoch, so there is nothing to store.
+    every epoch, so there is nothing to store, unless it only turns by steps of the ring of views: those are shifts.
     """
 
     def __init__(
@@ -63,21 +64,54 @@ class LanguageBatches(Dataset[PanoramaBatch]):
 
     def __getitem__(self, number: int) -> PanoramaBatch:
         epoch, indices = self.plan.batches[number]
-        chosen = [
-            choose_questions(self.panoramas[i], limit=self.limit, seed=self.seed, epoch=epoch, index=i) for i in indices
-        ]
+        pairs = self._asked(epoch, indices)
         if self.augment is not None:
-            return self._augmented(self.augment, conversations(chosen), epoch=epoch, indices=indices)
-        text, images = self.model.pack(conversations(chosen)), [self.panoramas[i].image for i in indices]
+            return self._augmented(self.augment, pairs, epoch=epoch, indices=indices)
+        text, images = self.model.pack(pairs), [self.panoramas[i].image for i in indices]
         if self.store is not None:
             return PanoramaBatch(self.store.get(images), text)
         if self.model.blind:
             return PanoramaBatch(None, text)
         return PanoramaBatch(None, text, stacked_views(images, self.model.layout, images=self.images))
 
+    def requests(self) -> list[Request]:
+        """Return every panorama with every turn by steps of the ring that the plan asks features for."""
+        assert self.augment is not None
+        wanted: dict[Request, None] = {}
+        for epoch, indices in self.plan.batches:
+            for i, pairs in zip(indices, self._asked(epoch, indices), strict=True):
+                turn = draw(self.augment, epoch=epoch, index=i, freedom=conversation_freedom(pairs)).turn
+                wanted[self.panoramas[i].image, self.augment.steps(turn)] = None
+        return list(wanted)
+
+    def _asked(self, epoch: int, indices: Sequence[int]) -> list[list[tuple[str, str]]]:
+        limit, seed = self.limit, self.seed
+        return conversations(
+            [choose_questions(self.panoramas[i], limit=limit, seed=seed, epoch=epoch, index=i) for i in indices]
+        )
+
+    def _shifted(
+        self,
+        store: FeatureStore,
+        augment: Augment,
+        pairs: list[list[tuple[str, str]]],
+        *,
+        epoch: int,
+        indices: Sequence[int],
+    ) -> PanoramaBatch:
+        turns = [
+            draw(augment, epoch=epoch, index=i, freedom=conversation_freedom(asked)).turn
+            for i, asked in zip(indices, pairs, strict=True)
+        ]
+        features = store.get([self.panoramas[i].image for i in indices], rolls=[augment.steps(turn) for turn in turns])
+        told = [carry(asked, turn) for asked, turn in zip(pairs, turns, strict=True)]
+        return PanoramaBatch(features, self.model.pack(told))
+
     def _augmented(
         self, augment: Augment, pairs: list[list[tuple[str, str]]], *, epoch: int, indices: tuple[int, ...]
     ) -> PanoramaBatch:
+        if self.store is not None:
+            return self._shifted(self.store, augment, pairs, epoch=epoch, indices=indices)
         layout = None if self.model.blind else self.model.layout
         turned = [
             augmented(self.panoramas[i].image, asked, augment, layout=layout, epoch=epoch, index=i, images=self.images)

@@ -14,7 +14,8 @@ from panollava.checkpoints.format import component_state, save_checkpoint, state
 from panollava.config import to_dict
 from panollava.config.schema import PanollavaConfig, StageConfig, TrainerConfig
 from panollava.data.augment import Augment
-from panollava.data.features import FeatureStore
+from panollava.data.feature_key import FeatureKey
+from panollava.data.features import FeatureStore, Request
 from panollava.data.images import ImageOptions
 from panollava.data.manifest import PanoramaSamples
 from panollava.errors import TrainingError
@@ -127,24 +128,18 @@ def feature_store(model: PanoramaModel, cfg: PanollavaConfig) -> FeatureStore | 
     """Return the store of encoder features, in a folder named by encoder, layout, image options. None when blind."""
     if model.blind:
         return None
-    folder, images = None, ImageOptions.from_settings(cfg.data.images, antialias=cfg.views.antialias)
+    folder = key = None
+    images = ImageOptions.from_settings(cfg.data.images, antialias=cfg.views.antialias)
     if cfg.data.cache_features:
-        weights = state_hash(component_state(model)["vision"])[:16]
-        views = f"{hash_text(repr(model.layout.to_dict()))[:12]}-{cfg.vision.feature_layer}"
-        folder = Path(cfg.paths.data) / "features" / f"{weights}-{views}-{images.signature()}"
+        folder = Path(cfg.paths.data) / "features"
+        weights, layer = state_hash(component_state(model)["vision"]), cfg.vision.feature_layer
+        key = FeatureKey(weights, model.layout, layer=layer, dtype=cfg.data.cache_dtype, images=images)
 
     def encode(views: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         device = model.device  # asked now: the trainer may have moved the model
         return tuple(f.cpu() for f in model.encode(tuple(v.to(device) for v in views)))
 
-    return FeatureStore(encode=encode, layout=model.layout, folder=folder, images=images)
-
-
-def hash_text(text: str) -> str:
-    """Return the sha256 of a text."""
-    import hashlib
-
-    return hashlib.sha256(text.encode()).hexdigest()
+    return FeatureStore(encode=encode, layout=model.layout, folder=folder, key=key, images=images)
 
 
 def _announce(stage: StageConfig, counts: Trainable) -> None:
@@ -198,20 +193,22 @@ def _loaders(
     if cfg.data.cache_features and "vision" not in stage.trains and not model.blind:
         store = feature_store(model, cfg)
         assert store is not None
-        _fill(store, model, [p.image for p in (*(() if augment else train), *val)])
-    limit, kept = stage.questions_per_panorama, None if augment else store
+    limit, kept = stage.questions_per_panorama, store if augment is None or augment.shifts else None
     batches = LanguageBatches(train, plan, model, kept, limit=limit, seed=seed, images=images, augment=augment)
+    if store is not None:
+        rolls = [] if kept is None or augment is None else batches.requests()
+        _fill(store, model, [p.image for p in (*(() if augment else train), *val)], rolls=rolls)
     checks = LanguageBatches(val, check, model, store, limit=limit, seed=seed, images=images)
     return loader(batches, workers=workers), loader(checks, workers=0) if val else None
 
 
-def _fill(store: FeatureStore, model: PanoramaVLM, images: Sequence[Path]) -> None:
+def _fill(store: FeatureStore, model: PanoramaVLM, images: Sequence[Path], *, rolls: Sequence[Request] = ()) -> None:
     """Encode what is not in the store yet, on the device that the run will use."""
     home = model.device
     model.to("cuda" if torch.cuda.is_available() else home)
     with progress_bar() as bar:
-        task = bar.add_task("encoding panoramas", total=len(images), note="")
-        store.fill(images, progress=lambda done, _: bar.update(task, completed=done))
+        task = bar.add_task("encoding panoramas", total=len(images) + len(rolls), note="")
+        store.fill(images, rolls=rolls, progress=lambda done, every: bar.update(task, completed=done, total=every))
     model.to(home)
 
 

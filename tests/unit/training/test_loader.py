@@ -149,7 +149,7 @@ def test_validation_is_never_augmented_and_keeps_its_features(
     cfg = tiny_config("data.augment.yaw=columns", f"paths.data={tmp_path}")
     model, rows = tiny_model(), panoramas("train")
     filled = []
-    monkeypatch.setattr(stages, "_fill", lambda _store, _model, images: filled.extend(images))
+    monkeypatch.setattr(stages, "_fill", lambda _store, _model, images, *, rolls: filled.extend(images))
     plan = StagePlan(((0, (0, 1)),))
     train, val = stages._loaders(model, cfg.stages[number], cfg, plan=plan, train=rows[:2], val=rows[2:4])
     assert train.dataset.augment == Augment(cfg.experiment.seed, "columns", ring=8)
