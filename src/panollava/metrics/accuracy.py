@@ -20,6 +20,7 @@ _NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", 
 _NUMBERS = {word: str(value) for value, word in enumerate(_NUMBER_WORDS)}
 _APOSTROPHE = re.compile(r"['\u2019]")
 _NOT_WORD = re.compile(r"[^\w.]+|\.(?!\d)|(?<!\d)\.|_")
+_NOT_DECIMAL = re.compile(r"\.(?!\d)|(?<!\d)\.|_")
 
 
 def normalize_answer(text: str) -> str:
@@ -27,15 +28,26 @@ def normalize_answer(text: str) -> str:
 
     Unicode compatibility forms are joined (NFKC), case folded, apostrophes dropped, other punctuation except
     decimal points turned into spaces, English articles dropped, number words up to ten written as digits.
+    Vowel signs and other combining marks are part of their word, in Hindi and Arabic as elsewhere.
 
     Example:
         >>> normalize_answer("The Front-Left."), normalize_answer("Two chairs, 1.5 m")
         ('front left', '2 chairs 1.5 m')
     """
     text = _APOSTROPHE.sub("", unicodedata.normalize("NFKC", text).casefold())
-    words = _NOT_WORD.sub(" ", text).split()
+    words = (_NOT_WORD.sub(" ", text) if text.isascii() else _NOT_DECIMAL.sub(" ", _letters(text))).split()
     kept = [word for word in words if word not in _ARTICLES] or words  # the option letter "A" is an answer
     return " ".join(_NUMBERS.get(word, word) for word in kept)
+
+
+def _letters(text: str) -> str:
+    """Blank what is no letter, digit, combining mark, point or underscore; drop invisible joiners."""
+    kept = []
+    for letter in text:
+        kind = unicodedata.category(letter)
+        if kind != "Cf":
+            kept.append(letter if letter.isalnum() or letter in "._" or kind[0] == "M" else " ")
+    return "".join(kept)
 
 
 def exact_match(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:

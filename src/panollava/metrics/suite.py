@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panollava.errors import MetricError, MetricUnavailable, unknown_name
-from panollava.metrics.accuracy import exact_match
+from panollava.metrics.answer_metrics import ANSWER_METRICS
 from panollava.metrics.bleu import coco_bleu, sacrebleu_bleu4
 from panollava.metrics.cider import cider
 from panollava.metrics.custom import from_entry_point, installed
@@ -202,11 +202,6 @@ def _spice(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome: 
     raise spice_unavailable()
 
 
-def _exact_match(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:  # noqa: ARG001
-    signature = make_signature({"nrefs": reference_count(items.references), "case": "lc", "norm": "articles-numbers"})
-    return _mean(exact_match(items.predictions, items.references), signature)
-
-
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         "bleu4": Metric("BLEU-4", "sacrebleu", _bleu4),
@@ -221,6 +216,6 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "coco_bleu3": Metric("BLEU-3 (COCO)", "pycocoevalcap-compatible", _coco_bleu(3)),
         "coco_bleu4": Metric("BLEU-4 (COCO)", "pycocoevalcap-compatible", _coco_bleu(4)),
         "coco_rougeL": Metric("ROUGE-L (COCO)", "pycocoevalcap-compatible", _coco_rouge_l),
-        "exact_match": Metric("Exact match", "panollava", _exact_match),
+        **ANSWER_METRICS,
     }
 )
