@@ -12,17 +12,19 @@ from numpy.typing import NDArray
 
 from panollava.errors import MetricError, MetricUnavailable, unknown_name
 from panollava.metrics.answer_metrics import ANSWER_METRICS
-from panollava.metrics.bleu import coco_bleu, sacrebleu_bleu4
+from panollava.metrics.bleu import BleuCounts, coco_bleu_of, sacrebleu_bleu, sacrebleu_of
+from panollava.metrics.bleu_totals import coco_totals, sacrebleu_totals
 from panollava.metrics.cider import cider
 from panollava.metrics.custom import from_entry_point, installed
 from panollava.metrics.items import Items, check_items
 from panollava.metrics.meteor import meteor
 from panollava.metrics.metric import Metric, Outcome, mean_totals
+from panollava.metrics.ngrams import NgramTable
 from panollava.metrics.result import MetricReport, MetricResult
 from panollava.metrics.rouge import coco_rouge_l, rouge_l
 from panollava.metrics.signature import make_signature, package_version, reference_count
 from panollava.metrics.spice import spice_unavailable
-from panollava.metrics.tokens import Tokens, TokenTable, unreadable_share
+from panollava.metrics.tokens import Tokens, TokenTable, cased_tokens, unreadable_share
 
 DEFAULT_METRICS = ("bleu4", "meteor", "rougeL", "spice", "cider")
 
@@ -136,17 +138,23 @@ def _readable(items: Items, references: list[Tokens], tokenizer: str, *, label: 
 
 
 def _bleu4(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:  # noqa: ARG001
-    score = sacrebleu_bleu4(items.predictions, items.references, tokenizer=tokenizer or "13a")
-    return Outcome(score.value, score.signature)
+    name = tokenizer or "13a"
+    counts = BleuCounts.of(NgramTable.of(*cased_tokens(items, name)))
+    if name == "13a":
+        score = sacrebleu_of(counts, nrefs=reference_count(items.references))
+    else:
+        score = sacrebleu_bleu(items.predictions, items.references, tokenizer=name)
+    return Outcome(score.value, score.signature, totals=sacrebleu_totals(counts))
 
 
 def _coco_bleu(order: int) -> Callable[[Items, TokenTable, str | None], Outcome]:
     def run(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:
         name = tokenizer or "ptb-py"
         predictions, references = tokens(name)
-        values, per_item = coco_bleu(_words(predictions), [_words(group) for group in references])
+        counts = BleuCounts.of(NgramTable.of(_words(predictions), [_words(group) for group in references]))
+        value, per_item = coco_bleu_of(counts.summed())[0, order - 1], coco_bleu_of(counts)[:, order - 1]
         signature = _fields(items, name, {"len": "closest", "smooth": "none"})
-        return Outcome(values[order - 1], signature, tuple(per_item[:, order - 1].tolist()))
+        return Outcome(float(value), signature, tuple(per_item.tolist()), totals=coco_totals(counts, order=order))
 
     return run
 

@@ -11,6 +11,7 @@ from panollava.metrics.bleu import sacrebleu_metric
 from panollava.metrics.items import Items
 from panollava.metrics.ptb import ptb_tokens
 from panollava.metrics.rouge import rouge_tokens
+from panollava.metrics.tokens_13a import tokens_13a
 
 Tokens = list[list[str]]
 
@@ -32,6 +33,24 @@ def tokenizer_named(name: str) -> Callable[[str], list[str]]:
         return rouge_tokens
     split = sacrebleu_metric(name).tokenizer
     return lambda text: str(split(text.lower().rstrip())).split()
+
+
+def cased_tokens(items: Items, name: str) -> tuple[Tokens, list[Tokens]]:
+    """Return tokens as sacrebleu's BLEU counts them, case kept: (of each prediction, per item of each reference).
+
+    Example:
+        >>> from panollava.metrics.items import check_items
+        >>> cased_tokens(check_items(["A sofa."], ["a"]), "13a")
+        ([['A', 'sofa', '.']], [[['a']]])
+    """
+    flat = [*items.predictions, *(text for group in items.references for text in group)]
+    if name == "13a":
+        tokens = tokens_13a(flat)
+    else:
+        split = sacrebleu_metric(name).tokenizer
+        tokens = [str(split(text.rstrip())).split() for text in flat]
+    rest = iter(tokens[len(items.predictions) :])
+    return tokens[: len(items.predictions)], [[next(rest) for _ in group] for group in items.references]
 
 
 class TokenTable:
