@@ -14,8 +14,6 @@ from panollava.config.sections import (
     LanguageConfig,
     LoraConfig,
     PathsConfig,
-    PositionConfig,
-    ResamplerConfig,
     Section,
     ViewsConfig,
     VisionConfig,
@@ -29,6 +27,7 @@ from panollava.config.stages import (
     SyntheticConfig,
     default_stages,
 )
+from panollava.config.visual import RESAMPLER_READS, WITHOUT_PLACE, PositionConfig, ResamplerConfig
 
 __all__ = [
     "Component",
@@ -131,6 +130,13 @@ class PanollavaConfig(Section):
                 raise ValueError(
                     f"stages.{stage.name}.trains: adapter, but lora.enabled is false; "
                     "write lora.enabled: true, or remove adapter from trains and lr"
+                )
+            if stage.objective == "overlap" and "resampler" in stage.trains and self.resampler.kind in WITHOUT_PLACE:
+                others = ", ".join(kind for kind in RESAMPLER_READS if kind not in WITHOUT_PLACE)
+                raise ValueError(
+                    f"stages.{stage.name}.trains: resampler on objective overlap, which compares tokens at places "
+                    f"of the views; those of resampler.kind: {self.resampler.kind} have none. Choose a kind that keeps "
+                    f"a grid ({others}), or remove resampler from trains and lr of this stage"
                 )
         return self
 

@@ -141,25 +141,6 @@ class VisionConfig(Section):
     )
 
 
-class ResamplerConfig(Section):
-    """From the encoder's patches to fewer vision tokens per view."""
-
-    kind: Literal["mlp", "perceiver"] = Field("mlp", description="mlp: pool patches; perceiver: learned queries.")
-    pool: int = Field(2, ge=1, description="mlp: pool x pool neighbouring patches become one token.")
-    hidden: int | None = Field(None, ge=1, description="Width inside; null: the encoder's width.")
-    queries: int = Field(16, ge=1, description="perceiver: number of tokens per view.")
-    depth: int = Field(2, ge=1, description="perceiver: number of blocks.")
-    heads: int = Field(4, ge=1, description="perceiver: number of attention heads.")
-
-
-class PositionConfig(Section):
-    """How a vision token learns which way it looks."""
-
-    kind: Literal["ray", "none"] = Field("ray", description="ray: encode the unit ray of each token; none: off.")
-    harmonics: int = Field(8, ge=1, description="Number of circular harmonics of the ray encoding.")
-    hidden: int | None = Field(None, ge=1, description="Width inside; null: the language model's width.")
-
-
 class LanguageConfig(Section):
     """The causal language model."""
 

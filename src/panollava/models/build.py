@@ -6,15 +6,15 @@ from typing import Any
 import torch
 
 from panollava.config.presets import EMBEDDED, resolve_model
-from panollava.config.schema import PanollavaConfig, ViewsConfig
+from panollava.config.schema import PanollavaConfig, PositionConfig, ResamplerConfig, ViewsConfig
 from panollava.errors import ModelError
 from panollava.geometry import ViewLayout, build_layout
 from panollava.models.adapter import add_lora
 from panollava.models.language import load_language
-from panollava.models.position import RayPosition
+from panollava.models.positions import Position, TokenPlaces, build_position, token_places
 from panollava.models.projector import Projector
 from panollava.models.quantize import quantize
-from panollava.models.resamplers import build_resampler
+from panollava.models.resamplers import Resampler, build_resampler
 from panollava.models.vision import VisionEncoder, load_vision
 from panollava.models.vlm import PanoramaVLM
 from panollava.text.chat import chat_format
@@ -55,7 +55,7 @@ def build_model(cfg: PanollavaConfig, *, blind: bool = False, adapter: bool = Fa
             revision=cfg.vision.revision,
         )
         layout = layout_of(cfg.views, vision)
-        parts = _visual_path(cfg, vision, width=language.hidden_size, scale=language.embedding_rms())
+        parts = _visual_path(cfg, vision, layout, width=language.hidden_size, scale=language.embedding_rms())
     chat = chat_format(tokenizer, system_prompt=cfg.language.system_prompt)
     model = PanoramaVLM(layout=layout, chat=chat, language=language, **parts)
     if adapter:
@@ -96,22 +96,63 @@ def model_source(name: str, *, role: Any) -> str:
     return str(EMBEDDED_ROOT / role) if resolved == EMBEDDED else resolved
 
 
-def _visual_path(cfg: PanollavaConfig, vision: VisionEncoder, *, width: int, scale: float) -> dict[str, Any]:
-    """Return encoder, resampler, projector and position, all trained in float32 but the encoder."""
-    settings = cfg.resampler
-    resampler = build_resampler(
+def resampler_of(settings: ResamplerConfig, *, width: int, seed: int) -> Resampler:
+    """Return the configured resampler for an encoder of that width.
+
+    Raises:
+        ModelError: If a setting does not fit the width.
+    """
+    return build_resampler(
         settings.kind,
-        width=vision.hidden_size,
+        width=width,
         pool=settings.pool,
         hidden=settings.hidden,
         queries=settings.queries,
         depth=settings.depth,
         heads=settings.heads,
+        pooling=settings.pooling,
+        keep=settings.keep,
+        drop=settings.drop,
+        order=settings.order,
+        state=settings.state,
+        expand=settings.expand,
+        seed=seed,
     )
+
+
+def position_of(
+    settings: PositionConfig, *, layout: ViewLayout, places: TokenPlaces, token_width: int, width: int, scale: float
+) -> Position | None:
+    """Return the configured position, or None.
+
+    Raises:
+        ModelError: If the kind does not suit the layout or the widths.
+    """
+    return build_position(
+        settings.kind,
+        layout=layout,
+        places=places,
+        token_width=token_width,
+        width=width,
+        scale=scale,
+        harmonics=settings.harmonics,
+        degree=settings.degree,
+        hidden=settings.hidden,
+        release=settings.release,
+    )
+
+
+def _visual_path(
+    cfg: PanollavaConfig, vision: VisionEncoder, layout: ViewLayout, *, width: int, scale: float
+) -> dict[str, Any]:
+    """Return encoder, resampler, projector and position, all trained in float32 but the encoder."""
+    resampler = resampler_of(cfg.resampler, width=vision.hidden_size, seed=cfg.experiment.seed)
     projector = Projector(in_width=resampler.out_width, out_width=width, scale=scale)
-    position = None
-    if cfg.position.kind == "ray":
-        position = RayPosition(width=width, harmonics=cfg.position.harmonics, hidden=cfg.position.hidden, scale=scale)
+    grids = tuple(vision.contract.grid(g.height_px, g.width_px) for g in layout.groups())
+    places = token_places(layout, patch_grids=grids, resampler=resampler)
+    position = position_of(
+        cfg.position, layout=layout, places=places, token_width=resampler.out_width, width=width, scale=scale
+    )
     return {"vision": vision, "resampler": resampler, "projector": projector, "position": position}
 
 

@@ -16,7 +16,7 @@ import copy
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from panollava.models.language import LanguageModel
@@ -31,6 +31,7 @@ def greedy(
     stop_id: int,
     max_new_tokens: int,
     batch_size: int,
+    positions: Int[Tensor, " n"] | None = None,
 ) -> list[list[int]]:
     """Return the ids of the greedy answer to each question, without the stop token.
 
@@ -41,8 +42,13 @@ def greedy(
         stop_id: Id that ends an answer.
         max_new_tokens: Longest answer.
         batch_size: Questions that are answered together.
+        positions: Positions of the prefix, where they do not count up from 0; those of a question count on from n.
     """
-    read = language.model.base_model(inputs_embeds=prefixes, use_cache=True).past_key_values
+    placed = None if positions is None else positions.expand(len(prefixes), -1)
+    seen = None if positions is None else torch.ones_like(placed)  # else jumps would read as packed sequences
+    read = language.model.base_model(
+        inputs_embeds=prefixes, attention_mask=seen, position_ids=placed, use_cache=True
+    ).past_key_values
     answers: list[list[int]] = []
     for start in range(0, len(questions), batch_size):
         chunk = questions[start : start + batch_size]

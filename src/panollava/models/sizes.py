@@ -4,12 +4,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from panollava.config.presets import list_presets, resolve_model
 from panollava.config.schema import PanollavaConfig
 from panollava.errors import ModelError
 from panollava.geometry import ViewLayout
-from panollava.models.build import model_source
-from panollava.models.resamplers import build_resampler
+from panollava.models.build import model_source, resampler_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ def encoder_sizes(model: str) -> EncoderSizes | None:
         values = json.loads(file.read_text(encoding="utf-8"))
         values = values.get("vision_config", values)
         try:
-            return EncoderSizes(int(values["image_size"]), int(values["patch_size"]))
+            patch_px = int(values["patch_size"])
+            return EncoderSizes(int(values["image_size"]) // patch_px * patch_px, patch_px)
         except (KeyError, TypeError) as error:
             raise ModelError(f"{file} states no single image_size and patch_size ({error}).") from error
     preset = next((p for p in list_presets("vision") if p.model_id == resolve_model(model, role="vision")), None)
@@ -54,16 +56,8 @@ def tokens_per_view(cfg: PanollavaConfig, layout: ViewLayout, *, patch_px: int) 
         >>> sum(tokens_per_view(PanollavaConfig(), e2p_ring(size_px=96), patch_px=12))
         160
     """
-    settings = cfg.resampler
-    resampler = build_resampler(
-        settings.kind,
-        width=settings.heads,  # of no weight is used
-        pool=settings.pool,
-        hidden=settings.hidden,
-        queries=settings.queries,
-        depth=1,
-        heads=settings.heads,
-    )
+    with torch.device("meta"):  # no weight is used, and so any width will do
+        resampler = resampler_of(cfg.resampler, width=cfg.resampler.heads, seed=0)
     counts = []
     for view in layout.views:
         if view.height_px % patch_px or view.width_px % patch_px:

@@ -10,6 +10,7 @@ model and adapter on the same questions, without a panorama; what it can answer,
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,16 +18,16 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from panollava.data.pack import PackedText, pack, placeholder_mask
+from panollava.data.pack import PAD_SEGMENT, PackedText, pack, placeholder_mask
 from panollava.geometry import ViewLayout
 from panollava.models.adapter import is_adapter
 from panollava.models.decode import greedy
 from panollava.models.fusion import fuse
 from panollava.models.language import LanguageModel
-from panollava.models.position import RayPosition
+from panollava.models.positions import Position, token_places
 from panollava.models.projector import Projector
 from panollava.models.protocol import LanguageLoss, PanoramaBatch, ViewFeatures, ViewPixels
-from panollava.models.resamplers import Resampler
+from panollava.models.resamplers import MaskedDropResampler, Resampler
 from panollava.models.vision import VisionEncoder
 from panollava.text.chat import ChatFormat
 
@@ -56,7 +57,7 @@ class PanoramaVLM(nn.Module):
         vision: VisionEncoder | None,
         resampler: Resampler | None,
         projector: Projector | None,
-        position: RayPosition | None,
+        position: Position | None,
         language: LanguageModel,
     ) -> None:
         super().__init__()
@@ -97,17 +98,7 @@ class PanoramaVLM(nn.Module):
         """Return the true ray of every vision token, in the order of ``vision_tokens``."""
         if self.vision is None or self.resampler is None:
             return torch.zeros(0, 3)
-        rays = []
-        for group, (rows, cols) in zip(self.layout.groups(), self.grids(), strict=True):
-            grid = self.resampler.grid(rows, cols)
-            for index in group.indices:
-                view = self.layout.views[index]
-                if grid is None:
-                    centre = torch.from_numpy(view.rays(1, 1)).reshape(1, 3)
-                    rays.append(centre.expand(self.resampler.token_count(rows, cols), 3))
-                else:
-                    rays.append(torch.from_numpy(view.rays(*grid)).reshape(-1, 3))
-        return torch.cat(rays).float()
+        return token_places(self.layout, patch_grids=self.grids(), resampler=self.resampler).rays
 
     # -- seeing ------------------------------------------------------------------------------------------------
 
@@ -135,8 +126,11 @@ class PanoramaVLM(nn.Module):
         """Return the vision tokens of each panorama: what it is (projector) plus where it is (position)."""
         assert self.projector is not None
         tokens = torch.cat([rearrange(t, "b v q e -> b (v q) e") for t in self.resample(features)], dim=1)
+        position = self.position
+        if position is not None and position.before_projector:
+            tokens = position(tokens, self.rays)
         projected: Tensor = self.projector(tokens)
-        return projected if self.position is None else projected + self.position(self.rays)
+        return projected if position is None or position.before_projector else position(projected, self.rays)
 
     # -- speaking ----------------------------------------------------------------------------------------------
 
@@ -156,9 +150,28 @@ class PanoramaVLM(nn.Module):
             return words
         return fuse(words, placeholder_mask(batch.text.ids), self.vision_tokens(features))
 
+    def as_read(self, text: PackedText) -> PackedText:
+        """Return the text as the language model reads it: some vision tokens elsewhere, some out of sight.
+
+        A position may shift vision tokens (PanoRoPE); a resampler in training may hide some (masked drop), which are
+        then attended to as little as padding.
+        """
+        places = placeholder_mask(text.ids)
+        panoramas = int(places.sum()) // self.token_count if self.token_count else 0
+        if self.position is not None and self.position.shifts is not None:
+            shifts = torch.zeros_like(text.positions).masked_scatter(places, self.position.shifts.repeat(panoramas))
+            text = replace(text, positions=text.positions + shifts)
+        if isinstance(self.resampler, MaskedDropResampler) and self.resampler.training:
+            groups = zip(self.layout.groups(), self.grids(), strict=True)
+            grids = [self.resampler.grid(*grid) for group, grid in groups for _ in group.indices]
+            stay = self.resampler.draw(panoramas, grids=grids).to(places.device)
+            hidden = torch.zeros_like(places).masked_scatter(places, ~stay)
+            text = replace(text, segments=text.segments.masked_fill(hidden, PAD_SEGMENT))
+        return text
+
     def supervised_logits(self, batch: PanoramaBatch) -> tuple[Float[Tensor, "n vocab"], Int[Tensor, " n"]]:
         """Return the logits of every supervised token, and the tokens."""
-        return self.language.supervised_logits(self.embed(batch), batch.text)
+        return self.language.supervised_logits(self.embed(batch), self.as_read(batch.text))
 
     def loss(self, batch: PanoramaBatch) -> LanguageLoss:
         """Return the mean negative log-likelihood of the answers."""
@@ -196,7 +209,8 @@ class PanoramaVLM(nn.Module):
         ]
         if num_beams == 1 and temperature == 0:
             limits = {"max_new_tokens": max_new_tokens, "batch_size": batch_size}
-            said = greedy(self.language, prefixes, rows, stop_id=self.chat.stop_id, **limits)
+            places = self._prefix_positions()
+            said = greedy(self.language, prefixes, rows, stop_id=self.chat.stop_id, positions=places, **limits)
         else:
             sampling = {"do_sample": True, "temperature": temperature} if temperature > 0 else {"do_sample": False}
             said = []
@@ -214,6 +228,14 @@ class PanoramaVLM(nn.Module):
         vision = self.vision_tokens(features)
         return fuse(words.expand(len(vision), -1, -1), placeholder_mask(ids).expand(len(vision), -1), vision)
 
+    def _prefix_positions(self) -> Int[Tensor, " n"] | None:
+        """Return the positions of the prefix in the language model; None where they count up from 0."""
+        if self.position is None or self.position.shifts is None:
+            return None
+        ids = torch.tensor(self.chat.prefix_ids(self.token_count), device=self.device)
+        shifts = torch.zeros_like(ids).masked_scatter(placeholder_mask(ids), self.position.shifts)
+        return torch.arange(len(ids), device=ids.device) + shifts
+
     def _search(
         self, prefixes: Float[Tensor, "p n D"], rows: list[tuple[int, list[int]]], **options: Any
     ) -> list[list[int]]:
@@ -226,9 +248,17 @@ class PanoramaVLM(nn.Module):
             pad = width - len(ids)
             embedded.append(torch.cat([empty[:pad], prefixes[index], words]))
             masks.append([0] * pad + [1] * (prefixes.shape[1] + len(ids)))
+        mask = torch.tensor(masks, device=prefixes.device)
+        places = self._prefix_positions()
+        if places is not None:
+            counted = (mask.cumsum(dim=1) - 1).clamp(min=0)
+            shifts = places - torch.arange(len(places), device=places.device)
+            for row, pad in zip(counted, (mask == 0).sum(dim=1).tolist(), strict=True):
+                row[pad : pad + len(places)] += shifts
+            options["position_ids"] = counted
         said = self.language.model.generate(
             inputs_embeds=torch.stack(embedded),
-            attention_mask=torch.tensor(masks, device=prefixes.device),
+            attention_mask=mask,
             pad_token_id=self.chat.stop_id,
             eos_token_id=self.chat.stop_id,
             **options,

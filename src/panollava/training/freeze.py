@@ -20,7 +20,8 @@ class Trainable:
 def set_trainable(model: PanoramaVLM, components: Sequence[str], *, vision_blocks: int) -> Trainable:
     """Set ``requires_grad`` of every parameter from the list of components, and count.
 
-    Of the encoder, ``vision`` trains the last ``vision_blocks`` blocks only.
+    Of the encoder, ``vision`` trains the last ``vision_blocks`` blocks only. A kind of position without parameters has
+    nothing to train, and is no mistake of the stage: the kinds can be compared with one stage table.
 
     Raises:
         TrainingError: If a component is unknown or absent from this model, or nothing would train.
@@ -29,7 +30,7 @@ def set_trainable(model: PanoramaVLM, components: Sequence[str], *, vision_block
     for name in components:
         if name not in COMPONENTS:
             raise TrainingError(unknown_name("component", name, COMPONENTS))
-        if name not in present:
+        if name not in present and not (name == "position" and not model.blind):  # some kinds have no parameters
             raise TrainingError(f"the stage trains '{name}', but the model has none. Present: {sorted(present)}")
     open_blocks = _last_blocks(model, vision_blocks) if "vision" in components else set()
     counts = Trainable({}, {})

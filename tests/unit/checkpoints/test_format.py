@@ -176,7 +176,7 @@ def test_weights_for_another_architecture_are_refused(copy, three_stages):
     resign(copy, config={**config, "resampler": {**config["resampler"], "hidden": 16}})
     with pytest.raises(CheckpointError, match=r"copy: projector.mlp.0.weight is \(64, 32\), not \(64, 16\)"):
         load_checkpoint(copy)
-    resign(copy, config={**config, "resampler": {**config["resampler"], "kind": "perceiver"}})
+    resign(copy, config={**config, "resampler": {**config["resampler"], "kind": "bimamba"}})
     with pytest.raises(CheckpointError, match="copy: resampler does not fit the model; differing weights"):
         load_checkpoint(copy)
 

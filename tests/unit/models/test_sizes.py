@@ -28,9 +28,20 @@ def test_a_folder_is_read_and_another_id_is_unknown(tmp_path):
         encoder_sizes(str(tmp_path))
 
 
-@pytest.mark.parametrize(("changes", "tokens"), [({"pool": 2}, 16), ({"pool": 1}, 64), ({"kind": "perceiver"}, 16)])
+@pytest.mark.parametrize(
+    ("changes", "tokens"),
+    [
+        ({"pool": 2}, 16),
+        ({"pool": 1}, 64),
+        ({"kind": "perceiver"}, 16),
+        ({"kind": "qformer", "queries": 5, "hidden": 24}, 5),
+        ({"kind": "c_abstractor", "pool": 3}, 9),
+        ({"kind": "bimamba", "hidden": 24, "pool": 4}, 4),
+    ],
+)
 def test_the_plan_is_what_the_model_makes(changes, tokens):
-    cfg = build_config({"resampler": changes}, origin="test")
+    stage = {"name": "one", "trains": ["projector"], "lr": {"projector": 1e-3}, "epochs": 1}
+    cfg = build_config({"resampler": changes, "stages": [stage]}, origin="test")
     assert tokens_per_view(cfg, cubemap(size_px=96), patch_px=12) == (tokens,) * 6
 
 

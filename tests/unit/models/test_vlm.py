@@ -157,7 +157,10 @@ def test_a_token_has_the_ray_of_its_pooled_patch(tiny_model, override):
 
 
 def test_a_latent_has_the_ray_of_its_views_centre(tiny_model):
-    model = tiny_model("resampler.kind=perceiver", "resampler.queries=3")
+    model = tiny_model(
+        "resampler.kind=perceiver", "resampler.queries=3",
+        "stages.vision.trains=[vision]", "stages.vision.lr.resampler=null",
+    )  # fmt: skip
     views = [model.layout.views[i] for g in model.layout.groups() for i in g.indices]
     wanted = np.concatenate([np.repeat(v.rays(1, 1).reshape(1, 3), 3, axis=0) for v in views])
     np.testing.assert_allclose(model.rays.numpy(), wanted, atol=1e-6)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from panollava.geometry import ray_from_angles
-from panollava.models.position import RayPosition, ray_features
+from panollava.models.positions import RayPosition, ray_features
 from panollava.models.projector import Projector
 
 N = 6
@@ -69,13 +69,15 @@ def test_left_and_right_front_and_behind_up_and_down_differ():
     assert features(90.0, 0.0)[0] == pytest.approx(1.0)  # yaw is right-positive
 
 
-def test_the_mlp_reads_rays_of_float32_and_keeps_shape():
+def test_the_vector_of_a_ray_is_added_to_its_token():
     torch.manual_seed(0)
     position = RayPosition(width=24, harmonics=N, scale=0.3)
-    encoded = position(rays(np.linspace(-180, 180, 12).reshape(3, 4), 0.0).float())
-    assert encoded.shape == (3, 4, 24)
-    torch.testing.assert_close(encoded[0, 0], encoded[2, 3], atol=1e-5, rtol=0)  # -180 and 180
+    encoded = position(torch.zeros(2, 12, 24), rays(np.linspace(-180, 180, 12), 0.0).float())
+    assert encoded.shape == (2, 12, 24)
+    torch.testing.assert_close(encoded[0, 0], encoded[0, 11], atol=1e-5, rtol=0)  # -180 and 180
     assert 0.05 < encoded.square().mean().sqrt() < 0.6  # of the order of a word embedding
+    seen = torch.randn(2, 12, 24)
+    torch.testing.assert_close(position(seen, rays(np.linspace(-180, 180, 12), 0.0).float()) - seen, encoded)
 
 
 @pytest.mark.parametrize("scale", [0.02, 1.5])
