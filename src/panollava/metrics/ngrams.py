@@ -42,6 +42,26 @@ class Ids(dict[str, int]):
         return np.fromiter(map(self.__getitem__, words), dtype=np.int64, count=len(words))
 
 
+def check_groups(predictions: Sequence[object], references: Sequence[Sequence[object]]) -> Ints:
+    """Return the number of references of each item.
+
+    Raises:
+        MetricError: Unequal lengths, or an item without a reference.
+
+    Example:
+        >>> check_groups(["a", "b"], [["a"], ["b", "c"]]).tolist()
+        [1, 2]
+    """
+    if len(predictions) != len(references):
+        raise MetricError(
+            f"{len(predictions)} predictions but {len(references)} groups of references. Give one group for each."
+        )
+    sizes = np.fromiter(map(len, references), dtype=np.int64, count=len(references))
+    if (sizes == 0).any():
+        raise MetricError(f"item {int(np.argmin(sizes)) + 1} has no reference. Give at least one, or leave it out.")
+    return sizes
+
+
 @dataclass(frozen=True, slots=True)
 class Captions:
     """All captions as one stream of words, item by item, the prediction before its references."""
@@ -53,8 +73,19 @@ class Captions:
     predicted: Ints  # the caption that is each item's prediction
 
     @classmethod
-    def of(cls, predictions: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> "Captions":
+    def of(
+        cls,
+        predictions: Sequence[Sequence[str]],
+        references: Sequence[Sequence[Sequence[str]]],
+        *,
+        ids: Ids | None = None,
+    ) -> "Captions":
         """Number the words of tokenised captions.
+
+        Args:
+            predictions: tokens of each prediction.
+            references: per item one or more token lists.
+            ids: numbers of words, to which new words are added; a caller that keeps them can name the words.
 
         Raises:
             MetricError: Unequal lengths, or an item without a reference.
@@ -63,20 +94,14 @@ class Captions:
             >>> Captions.of([["a"], ["b", "a"]], [[["a", "a"]], [[]]]).length.tolist()
             [1, 2, 2, 0]
         """
-        if len(predictions) != len(references):
-            raise MetricError(
-                f"{len(predictions)} predictions but {len(references)} groups of references. Give one group for each."
-            )
-        sizes = np.array([1 + len(group) for group in references], dtype=np.int64)
-        if (sizes == 1).any():
-            raise MetricError(f"item {int(np.argmin(sizes)) + 1} has no reference. Give at least one, or leave it out.")
+        sizes = 1 + check_groups(predictions, references)
         texts = [text for said, group in zip(predictions, references, strict=True) for text in (said, *group)]
         length = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
         return cls(
-            words=Ids().of(list(chain.from_iterable(texts))),
-            owner=np.repeat(np.arange(len(texts)), length),
+            words=(Ids() if ids is None else ids).of(list(chain.from_iterable(texts))),
+            owner=spread(length)[0],
             length=length,
-            item=np.repeat(np.arange(len(sizes)), sizes),
+            item=spread(sizes)[0],
             predicted=np.cumsum(sizes) - sizes,
         )
 
@@ -149,6 +174,17 @@ def _rows(captions: Captions, gram: Ints, caption: Ints) -> Ngrams:
     leader = np.maximum.accumulate(np.where(group, np.arange(len(gram)), 0))
     said = caption == captions.predicted[item]
     return Ngrams(gram, caption, count, np.where(said[leader] & ~said, leader, -1))
+
+
+def spread(counts: Ints) -> tuple[Ints, Ints]:
+    """Return (i, k) for every k of range(counts[i]), for every i in turn.
+
+    Example:
+        >>> [part.tolist() for part in spread(np.array([2, 0, 1]))]
+        [[0, 0, 2], [0, 1, 0]]
+    """
+    owner = np.repeat(np.arange(len(counts)), counts)
+    return owner, np.arange(len(owner)) - (np.cumsum(counts) - counts)[owner]
 
 
 def changes(values: Ints) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ import lzma
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Protocol
 
 _PARTS = ("n", "v", "a", "r")
 
@@ -69,24 +70,38 @@ class Synset:
         return [Lemma(name) for name in self.names]
 
 
+class Synonyms(Protocol):
+    """Where METEOR looks words up: ``WordNet``, or ``wordnet_nltk.NltkWordNet``."""
+
+    def synonyms(self, word: str) -> frozenset[str]:
+        """Return the single-word lemmas of the word's synsets."""
+
+
 class WordNet:
     """Synsets by word. Pass it as ``wordnet=`` to ``nltk.translate.meteor_score``, or use ``synonyms``."""
 
     def __init__(self, text: str) -> None:
-        self._index: dict[str, dict[str, list[str]]] = {part: {} for part in _PARTS}
-        self._exceptions: dict[str, dict[str, list[str]]] = {part: {} for part in _PARTS}
+        # Lines joined in one string per word, and not a list of them: 118,000 lists would take twice as long.
+        self._index: dict[str, dict[str, str]] = {part: {} for part in _PARTS}
+        self._exceptions: dict[str, dict[str, str]] = {part: {} for part in _PARTS}
         self._synonyms: dict[str, frozenset[str]] = {}
-        section, part = "", ""
-        for line in text.splitlines():
-            if line[0] in "@#":
-                section, _, part = line.partition(" ")
-            elif section == "@synsets":
-                index = self._index[part]
-                for lemma in line.lower().split(" "):
-                    index.setdefault(lemma, []).append(line)
+        for section in text.split("\n@")[1:]:
+            head, *lines = section.splitlines()
+            name, _, part = head.partition(" ")
+            if name == "synsets":
+                self._add_synsets(self._index[part], lines)
             else:
-                form, *bases = line.split()
-                self._exceptions[part][form] = bases
+                self._exceptions[part].update(
+                    (form, bases) for form, _, bases in (line.partition(" ") for line in lines)
+                )
+
+    @staticmethod
+    def _add_synsets(index: dict[str, str], lines: list[str]) -> None:
+        known = index.get
+        for line in lines:
+            for lemma in line.lower().split(" "):
+                earlier = known(lemma)
+                index[lemma] = line if earlier is None else f"{earlier}\n{line}"
 
     def synsets(self, word: str) -> list[Synset]:
         """Return the synsets of a word and of its base forms, except those of multi-word lemmas alone."""
@@ -111,13 +126,14 @@ class WordNet:
         for part in _PARTS:
             index = self._index[part]
             for form in dict.fromkeys([word, *self._base_forms(word, part)]):
-                found += index.get(form, ())
+                if form in index:
+                    found += index[form].split("\n")
         return found
 
     def _base_forms(self, word: str, part: str) -> list[str]:
         irregular = self._exceptions[part].get(word)
         if irregular is not None:
-            return irregular
+            return irregular.split()
         return [word[: -len(old)] + new for old, new in _SUFFIXES[part] if word.endswith(old)]
 
 
