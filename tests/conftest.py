@@ -64,8 +64,9 @@ FAMILIES: Mapping[str, Family] = {
     "gemma2": Family(GEMMA, ("<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>"), "<eos>", "<bos>"),
     "plain": Family(None, ("<s>", "</s>"), "</s>"),
 }
-ENCODERS = ("siglip", "clip", "dinov2")
-LANGUAGES = ("qwen2", "llama", "gemma2")
+FAMILIES |= {"qwen3": FAMILIES["qwen2"], "smollm3": FAMILIES["qwen2"], "gemma3": FAMILIES["gemma2"]}
+ENCODERS = ("siglip", "siglip2", "clip", "dinov2", "dinov3", "vit")
+LANGUAGES = ("qwen2", "qwen3", "llama", "smollm3", "gemma2", "gemma3")
 VOCABULARY = 320
 CORPUS = (
     "what is behind you?",
@@ -122,18 +123,28 @@ class Zoo:
             CLIPVisionModel,
             Dinov2WithRegistersConfig,
             Dinov2WithRegistersModel,
+            DINOv3ViTConfig,
+            DINOv3ViTModel,
+            Siglip2VisionConfig,
+            Siglip2VisionModel,
             SiglipVisionConfig,
             SiglipVisionModel,
+            ViTConfig,
+            ViTModel,
         )
 
         size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
         wide = {**size, "intermediate_size": 64}
+        flexible = {key: value for key, value in wide.items() if key != "image_size"}
         make: dict[str, Callable[[], Any]] = {
             "siglip": lambda: SiglipVisionModel(SiglipVisionConfig(**wide)),
             "clip": lambda: CLIPVisionModel(CLIPVisionConfig(**wide)),
             "dinov2": lambda: Dinov2WithRegistersModel(
                 Dinov2WithRegistersConfig(**size, mlp_ratio=2, num_register_tokens=3)
             ),
+            "dinov3": lambda: DINOv3ViTModel(DINOv3ViTConfig(**wide, num_register_tokens=2)),
+            "siglip2": lambda: Siglip2VisionModel(Siglip2VisionConfig(**flexible, num_patches=16)),
+            "vit": lambda: ViTModel(ViTConfig(**wide), add_pooling_layer=False),
         }
         torch.manual_seed(11)
         folder = self.root / family
@@ -147,10 +158,16 @@ class Zoo:
         from transformers import (
             Gemma2Config,
             Gemma2ForCausalLM,
+            Gemma3ForCausalLM,
+            Gemma3TextConfig,
             LlamaConfig,
             LlamaForCausalLM,
             Qwen2Config,
             Qwen2ForCausalLM,
+            Qwen3Config,
+            Qwen3ForCausalLM,
+            SmolLM3Config,
+            SmolLM3ForCausalLM,
         )
 
         tokenizer = make_tokenizer(family)
@@ -174,6 +191,9 @@ class Zoo:
             "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**size, tie_word_embeddings=True)),
             "llama": lambda: LlamaForCausalLM(LlamaConfig(**size, **untied)),
             "gemma2": lambda: Gemma2ForCausalLM(Gemma2Config(**{**size, "initializer_range": 0.5}, **caps, **untied)),
+            "gemma3": lambda: Gemma3ForCausalLM(Gemma3TextConfig(**size, query_pre_attn_scalar=32, **untied)),
+            "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**size, **untied)),
+            "smollm3": lambda: SmolLM3ForCausalLM(SmolLM3Config(**size, **untied)),
         }
         torch.manual_seed(12)
         folder = self.root / family

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
@@ -18,10 +19,13 @@ _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 DECLARED = (
     "siglip",
     "siglip_vision_model",
+    "siglip2",
+    "siglip2_vision_model",
     "clip",
     "clip_vision_model",
     "dinov2",
     "dinov2_with_registers",
+    "dinov3_vit",
     "vit",
     "ijepa",
 )
@@ -38,6 +42,7 @@ class EncoderContract:
         prefix_tokens: CLS and register tokens before the patch tokens; they are dropped.
         mean, std: Normalisation per RGB channel, of values in [0, 1].
         interpolate_flag: Whether ``forward`` takes ``interpolate_pos_encoding`` for other sizes than ``image_px``.
+        takes_patches: Whether ``forward`` takes flat patches and the shape of their grid instead of pictures (NaFlex).
     """
 
     patch_px: int
@@ -46,6 +51,7 @@ class EncoderContract:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     interpolate_flag: bool
+    takes_patches: bool = False
 
     def grid(self, height_px: int, width_px: int) -> tuple[int, int]:
         """Return rows and columns of patches of an image.
@@ -93,13 +99,11 @@ class VisionEncoder(nn.Module):
             ModelError: If the encoder returns another number of tokens than its contract says.
         """
         rows, cols = self.contract.grid(*images.shape[-2:])
-        extra: dict[str, Any] = {"interpolate_pos_encoding": True} if self._interpolates(images) else {}
-        dtype = next(self.model.parameters()).dtype
+        asked = self._asked(images.to(next(self.model.parameters()).dtype))
         if self.feature_layer == -1:
-            tokens = self.model(pixel_values=images.to(dtype), **extra).last_hidden_state
+            tokens = self.model(**asked).last_hidden_state
         else:
-            states = self.model(pixel_values=images.to(dtype), output_hidden_states=True, **extra).hidden_states
-            tokens = states[self.feature_layer]
+            tokens = self.model(output_hidden_states=True, **asked).hidden_states[self.feature_layer]
         if tokens.shape[1] != self.contract.prefix_tokens + rows * cols:
             raise ModelError(
                 f"the encoder returned {tokens.shape[1]} tokens for {rows} x {cols} patches, but its contract says "
@@ -120,6 +124,20 @@ class VisionEncoder(nn.Module):
             raise ModelError(f"{type(self.model).__name__} has no list of {depth} blocks to train the last of")
         return found[0]
 
+    def _asked(self, images: Float[Tensor, "n 3 h w"]) -> dict[str, Any]:
+        """Return the arguments of the model's ``forward``: pictures, or their patches and the shape of the grid."""
+        if not self.contract.takes_patches:
+            extra = {"interpolate_pos_encoding": True} if self._interpolates(images) else {}
+            return {"pixel_values": images, **extra}
+        side = self.contract.patch_px
+        patches = rearrange(images, "n c (r a) (k b) -> n (r k) (a b c)", a=side, b=side)
+        shape = torch.tensor(self.contract.grid(*images.shape[-2:]), device=images.device)
+        return {
+            "pixel_values": patches,
+            "pixel_attention_mask": torch.ones(patches.shape[:2], dtype=torch.long, device=images.device),
+            "spatial_shapes": shape.expand(len(images), 2),
+        }
+
     def _interpolates(self, images: Float[Tensor, "n 3 h w"]) -> bool:
         native = (self.contract.image_px, self.contract.image_px)
         return self.contract.interpolate_flag and tuple(images.shape[-2:]) != native
@@ -136,14 +154,20 @@ def contract_of(config: Any) -> EncoderContract:
             f"the token layout of encoder architecture '{config.model_type}' is not declared. "
             f"Declared: {', '.join(DECLARED)}; add it to contract_of in models/vision.py"
         )
+    patch_px = int(config.patch_size)
+    if config.model_type in ("siglip2", "siglip2_vision_model"):
+        side = round(config.num_patches**0.5) * patch_px
+        return EncoderContract(
+            patch_px, side, prefix_tokens=0, mean=_HALF, std=_HALF, interpolate_flag=False, takes_patches=True
+        )
     image_px = config.image_size if isinstance(config.image_size, int) else config.image_size[0]
-    shared = {"patch_px": int(config.patch_size), "image_px": int(image_px)}
+    shared = {"patch_px": patch_px, "image_px": int(image_px) // patch_px * patch_px}
     if config.model_type in ("siglip_vision_model", "siglip"):
         return EncoderContract(**shared, prefix_tokens=0, mean=_HALF, std=_HALF, interpolate_flag=True)
     if config.model_type in ("clip_vision_model", "clip"):
         return EncoderContract(**shared, prefix_tokens=1, mean=_CLIP_MEAN, std=_CLIP_STD, interpolate_flag=True)
-    if config.model_type in ("dinov2", "dinov2_with_registers"):
-        registers = int(getattr(config, "num_register_tokens", 0))
+    if config.model_type in ("dinov2", "dinov2_with_registers", "dinov3_vit"):
+        registers = 0 if config.model_type == "dinov2" else int(config.num_register_tokens)
         return EncoderContract(
             **shared, prefix_tokens=1 + registers, mean=_IMAGENET_MEAN, std=_IMAGENET_STD, interpolate_flag=False
         )
@@ -159,11 +183,13 @@ def load_vision(
     Raises:
         ModelError: If it cannot be loaded or its architecture is not declared.
     """
-    from transformers import AutoConfig, AutoModel, CLIPVisionModel, SiglipVisionModel
+    from transformers import AutoConfig, AutoModel, CLIPVisionModel, Siglip2VisionModel, SiglipVisionModel
 
     towers = {
         "siglip": SiglipVisionModel,
         "siglip_vision_model": SiglipVisionModel,
+        "siglip2": Siglip2VisionModel,
+        "siglip2_vision_model": Siglip2VisionModel,
         "clip": CLIPVisionModel,
         "clip_vision_model": CLIPVisionModel,
     }

@@ -13,7 +13,7 @@ TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 """Float32 sums in another order, of logits of size about 1."""
 
 
-@pytest.fixture(scope="module", params=["qwen2", "gemma2"])
+@pytest.fixture(scope="module", params=["qwen2", "qwen3", "smollm3", "gemma2", "gemma3"])
 def language(request, zoo):
     model, tokenizer = load_language(zoo.language(request.param), dtype=torch.float32)
     return model.eval(), chat_format(tokenizer)

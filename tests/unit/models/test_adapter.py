@@ -12,7 +12,7 @@ from panollava.models.language import load_language
 from panollava.models.quantize import quantize
 from panollava.text.chat import chat_format
 
-FAMILIES = ("qwen2", "llama", "gemma2")
+FAMILIES = ("qwen2", "qwen3", "llama", "smollm3", "gemma2", "gemma3")
 TURNS = [("what is behind you?", "the red ball"), ("where is the cube?", "front right")]
 METHODS = {"lora": {}, "rslora": {"rslora": True}, "dora": {"dora": True}, "both": {"rslora": True, "dora": True}}
 

@@ -6,7 +6,7 @@ import torch
 from panollava.models.decode import greedy
 
 
-@pytest.mark.parametrize("language", ["qwen2", "llama", "gemma2"])
+@pytest.mark.parametrize("language", ["qwen2", "qwen3", "llama", "smollm3", "gemma2", "gemma3"])
 def test_greedy_equals_hugging_face_greedy_search(language, tiny_model):
     model = tiny_model(language=language)
     reader, stop = model.language, model.chat.stop_id

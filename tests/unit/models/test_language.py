@@ -8,7 +8,7 @@ from panollava.errors import ModelError
 from panollava.models.language import LORA_MARK, add_lora, choose_attention, load_language
 from panollava.text.chat import IGNORE_INDEX, chat_format
 
-FAMILIES = ("qwen2", "llama", "gemma2")
+FAMILIES = ("qwen2", "qwen3", "llama", "smollm3", "gemma2", "gemma3")
 TURNS = [("what is behind you?", "the red ball"), ("where is the cube?", "front right")]
 
 

@@ -8,7 +8,7 @@ import torch
 from panollava.errors import ModelError
 from panollava.models.vision import VisionEncoder, load_vision
 
-PREFIX = {"siglip": 0, "clip": 1, "dinov2": 1 + 3}
+PREFIX = {"siglip": 0, "clip": 1, "dinov2": 1 + 3, "dinov3": 1 + 2, "vit": 1, "siglip2": 0}
 FAMILIES = tuple(PREFIX)
 
 
@@ -25,7 +25,7 @@ def image(height=32, width=32, count=1):
     return torch.randint(0, 256, (count, height, width, 3), dtype=torch.uint8, generator=random)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "siglip2"])  # it takes no pictures
 @torch.no_grad()
 def test_cls_and_register_tokens_are_dropped(load, family):
     encoder = load(family)
@@ -139,3 +139,20 @@ def test_an_undeclared_architecture_is_refused(tmp_path):
 def test_a_missing_encoder_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"nothing.*cannot be loaded.*Give vision.model a folder"):
         load_vision(tmp_path / "nothing", dtype=torch.float32)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (32, 64), (16, 48)])
+@torch.no_grad()
+def test_naflex_patches_are_those_of_its_own_image_processor(load, size):
+    from transformers.models.siglip2.image_processing_pil_siglip2 import convert_image_to_patches
+
+    encoder = load("siglip2")
+    inputs = encoder.normalise(image(*size))
+    patches = convert_image_to_patches(inputs[0].numpy(), 8)
+    grid = (size[0] // 8, size[1] // 8)
+    raw = encoder.model(
+        pixel_values=torch.from_numpy(patches)[None],
+        pixel_attention_mask=torch.ones(1, len(patches), dtype=torch.long),
+        spatial_shapes=torch.tensor([grid]),
+    ).last_hidden_state
+    torch.testing.assert_close(encoder(inputs), raw.reshape(1, *grid, 32))

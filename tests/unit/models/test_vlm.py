@@ -8,7 +8,8 @@ import torch
 
 from panollava.models.vlm import PanoramaBatch
 
-ENCODERS, LANGUAGES = ("siglip", "clip", "dinov2"), ("qwen2", "llama", "gemma2")
+ENCODERS = ("siglip", "siglip2", "clip", "dinov2", "dinov3", "vit")
+LANGUAGES = ("qwen2", "qwen3", "llama", "smollm3", "gemma2", "gemma3")
 TALK = [[("what is behind you?", "the ball"), ("is there a cube?", "no")], [("where is the ball?", "left")]]
 
 

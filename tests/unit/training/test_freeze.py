@@ -20,7 +20,7 @@ def test_the_named_components_train(tiny_model, components):
     assert all(p.requires_grad == (c in components) for c, _, p in model.component_parameters())
 
 
-@pytest.mark.parametrize("family", ["siglip", "clip", "dinov2"])
+@pytest.mark.parametrize("family", ["siglip", "siglip2", "clip", "dinov2", "dinov3", "vit"])
 @pytest.mark.parametrize("blocks", [1, 2])
 def test_only_the_last_blocks_of_the_encoder_train(tiny_model, family, blocks):
     model = tiny_model(vision=family)

@@ -1,10 +1,17 @@
 """Resamplers: how many tokens, and where they look."""
 
+import inspect
+from typing import get_args
+
 import pytest
 import torch
 
+from panollava.config.visual import RESAMPLER_READS, WITHOUT_PLACE, ResamplerConfig
 from panollava.errors import ModelError
-from panollava.models.resamplers import build_resampler
+from panollava.models.resamplers import RESAMPLERS, Resampler, build_resampler
+from panollava.models.resamplers.bimamba import ORDERS
+from panollava.models.resamplers.masked_drop import DROPS
+from panollava.models.resamplers.spatial_pool import POOLINGS
 
 SETTINGS = {"width": 12, "pool": 2, "hidden": None, "queries": 5, "depth": 2, "heads": 3}
 
@@ -75,3 +82,69 @@ def test_perceiver_refuses_heads_that_do_not_divide():
 def test_an_unknown_name_offers_the_nearest():
     with pytest.raises(ModelError, match=r"'percever'. Did you mean 'perceiver'"):
         build("percever")
+
+
+GRIDS = [(4, 4), (4, 8), (2, 6)]  # square, the global view's 2:1, and another
+WITH_PLACE = [kind for kind in RESAMPLERS if kind not in WITHOUT_PLACE]
+
+
+@pytest.mark.parametrize("kind", RESAMPLERS)
+@pytest.mark.parametrize(("rows", "cols"), GRIDS)
+def test_every_kind_takes_grids_of_any_shape_and_says_what_it_makes(kind, rows, cols):
+    resampler = build(kind)
+    assert isinstance(resampler, Resampler)
+    tokens = resampler(torch.randn(3, rows, cols, 12))
+    assert tokens.shape == (3, resampler.token_count(rows, cols), resampler.out_width)
+    grid = resampler.grid(rows, cols)
+    assert (grid is None) == (kind in WITHOUT_PLACE)
+    if grid is not None:
+        assert grid == (rows // 2, cols // 2) and len(tokens[0]) == grid[0] * grid[1]
+
+
+@pytest.mark.parametrize("kind", RESAMPLERS)
+def test_the_views_of_a_batch_do_not_mix(kind):
+    resampler = build(kind)
+    patches = torch.randn(3, 4, 6, 12)
+    torch.testing.assert_close(resampler(patches)[1:2], resampler(patches[1:2]))
+
+
+@pytest.mark.parametrize("kind", RESAMPLERS)
+def test_every_weight_is_trained(kind):
+    resampler = build(kind)
+    resampler(torch.randn(2, 4, 6, 12)).square().sum().backward()
+    assert all(p.grad is not None for p in resampler.parameters())
+    resampler(torch.randn(2, 4, 6, 12)).mul(torch.randn(12)).sum().backward()
+    assert [name for name, p in resampler.named_parameters() if not p.grad.abs().max() > 0] == []
+
+
+@pytest.mark.parametrize("kind", RESAMPLERS)
+def test_training_changes_no_token_by_chance(kind):
+    """No kind has dropout: what masked drop hides, it hides from the language model, and it still makes it."""
+    resampler, patches = build(kind), torch.randn(2, 4, 6, 12)
+    torch.testing.assert_close(resampler.train()(patches), resampler.eval()(patches), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", WITH_PLACE)
+def test_a_token_looks_at_its_own_block_most(kind):
+    """Where a token has a place, its block must move it more than any other block does: else its ray would lie."""
+    resampler = build(kind, depth=1)
+    patches = torch.randn(64, 4, 8, 12)
+    before = resampler(patches)
+    for number in range(8):
+        changed = patches.clone()
+        row, col = divmod(number, 4)
+        changed[:, 2 * row : 2 * row + 2, 2 * col : 2 * col + 2] = torch.randn(64, 2, 2, 12)
+        moved = (resampler(changed) - before).norm(dim=-1).mean(dim=0)
+        assert int(moved.argmax()) == number
+
+
+def test_the_configuration_offers_these_kinds_and_these_settings():
+    assert set(RESAMPLERS) == set(RESAMPLER_READS) == set(get_args(ResamplerConfig.model_fields["kind"].annotation))
+    assert set(POOLINGS) == set(get_args(ResamplerConfig.model_fields["pooling"].annotation))
+    assert set(DROPS) == set(get_args(ResamplerConfig.model_fields["drop"].annotation))
+    assert set(ORDERS) == set(get_args(ResamplerConfig.model_fields["order"].annotation))
+    settings = inspect.signature(build_resampler).parameters
+    assert set(settings) - {"width", "seed"} == set(ResamplerConfig.model_fields)
+    for name, field in ResamplerConfig.model_fields.items():
+        if name != "kind":
+            assert settings[name].default == field.default, name
