@@ -15,10 +15,11 @@ import importlib.util
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ from panollava.metrics.spice_models import CoreNlp, cache_folder, find_corenlp, 
 
 MAIN_CLASS = "edu.anu.spice.SpiceScorer"
 ITEMS_PER_PROCESS = 500
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,7 @@ def spice(
     Raises:
         MetricUnavailable: Java, the program or CoreNLP is not there, or the program failed; the message has the fix.
     """
-    find_java()
-    corenlp, jar = find_corenlp(settings.corenlp), program_jar()
+    jar, corenlp = _programs(settings)
     programs = [sha256_of(jar), *corenlp.sha256.values()]
     store = cache_folder() / "spice.sqlite"
     groups = [[text for text in group if text.strip()] for group in references]
@@ -81,6 +82,26 @@ def spice(
     for i in spoken:
         scores[i] = known[keys[i]]
     return scores
+
+
+def _programs(settings: SpiceSettings) -> tuple[Path, CoreNlp]:
+    """Return SPICE's program and CoreNLP, or raise one error that names everything that is missing."""
+    problems: list[str] = []
+
+    java = _found(find_java, problems)
+    jar = _found(program_jar, problems)
+    corenlp = _found(lambda: find_corenlp(settings.corenlp), problems)
+    if java is None or jar is None or corenlp is None:
+        raise MetricUnavailable(" ".join(problems))
+    return jar, corenlp
+
+
+def _found(find: Callable[[], Found], problems: list[str]) -> Found | None:
+    try:
+        return find()
+    except MetricUnavailable as error:
+        problems.append(str(error))
+        return None
 
 
 def program_jar() -> Path:
@@ -134,8 +155,3 @@ def _read(path: Path, count: int) -> list[float]:
     if sorted(scores) != list(range(count)):
         raise MetricUnavailable(f"SPICE was given {count} items and scored {len(scores)}. Report this as a fault.")
     return [scores[i] for i in range(count)]
-
-
-def spice_unavailable() -> MetricUnavailable:
-    """Return why SPICE cannot run here."""
-    return MetricUnavailable("the Stanford CoreNLP 3.6.0 models are missing")

@@ -95,7 +95,8 @@ def _missing(where: Path, *, asked: bool) -> str:
     found = f" It holds {', '.join(others)}." if others else ""
     how = "Put them there, or name another folder" if asked else f"Run '{INSTALL}', or name their folder"
     return (
-        f"SPICE needs {CODE} and {MODELS} (exactly this version), and {where} does not hold both.{found}"
+        f"SPICE needs Stanford CoreNLP, {CODE} and {MODELS} (exactly this version), and {where} does not hold both."
+        f"{found}"
         f" {how} with {FOLDER_VARIABLE} or evaluation.spice.corenlp."
     )
 

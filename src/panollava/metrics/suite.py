@@ -17,13 +17,14 @@ from panollava.metrics.bleu_totals import coco_totals, sacrebleu_totals
 from panollava.metrics.cider import cider
 from panollava.metrics.custom import from_entry_point, installed
 from panollava.metrics.items import Items, check_items
+from panollava.metrics.learned import LEARNED_METRICS
 from panollava.metrics.meteor import meteor
 from panollava.metrics.metric import Metric, Outcome, mean_totals
 from panollava.metrics.ngrams import NgramTable
 from panollava.metrics.result import MetricReport, MetricResult
 from panollava.metrics.rouge import coco_rouge_l, rouge_l
+from panollava.metrics.scene import SCENE_METRICS
 from panollava.metrics.signature import make_signature, package_version, reference_count
-from panollava.metrics.spice import spice_unavailable
 from panollava.metrics.tokens import Tokens, TokenTable, cased_tokens, unreadable_share
 
 DEFAULT_METRICS = ("bleu4", "meteor", "rougeL", "spice", "cider")
@@ -64,9 +65,14 @@ def score_items(
     metrics: Sequence[str] = DEFAULT_METRICS,
     tokenizer: str | None = None,
     custom: Mapping[str, Metric] = MappingProxyType({}),
+    prepared: Mapping[str, Metric] = MappingProxyType({}),
 ) -> MetricReport:
-    """Score checked items; the protocol of the report is theirs. Arguments as ``compute_text_metrics``."""
+    """Score checked items; the protocol of the report is theirs. Arguments as ``compute_text_metrics``.
+
+    One is added: ``prepared``, metrics of ours that were given what they need (weights, pictures, settings).
+    """
     table = _table(metrics, custom)
+    table.update((name, metric) for name, metric in prepared.items() if name in table)
     tokens = TokenTable(items)
     results = tuple(_score(name, table[name], items, tokens, tokenizer) for name in metrics)
     return MetricReport(
@@ -206,16 +212,12 @@ def _words(tokens: Tokens) -> Tokens:
     return [" ".join(words).split() for words in tokens]
 
 
-def _spice(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:  # noqa: ARG001
-    raise spice_unavailable()
-
-
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         "bleu4": Metric("BLEU-4", "sacrebleu", _bleu4),
         "meteor": Metric("METEOR", "NLTK-compatible", _meteor),
         "rougeL": Metric("ROUGE-L", "rouge-score-compatible", _rouge_l),
-        "spice": Metric("SPICE", "pycocoevalcap", _spice),
+        "spice": SCENE_METRICS["spice"],
         "cider": Metric("CIDEr", "pycocoevalcap-compatible", _cider(clip=True, sigma=6.0)),
         "cider_d": Metric("CIDEr-D", "pycocoevalcap-compatible", _cider(clip=True, sigma=6.0)),
         "cider_plain": Metric("CIDEr (plain)", "Vedantam 2015", _cider(clip=False, sigma=None)),
@@ -224,6 +226,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "coco_bleu3": Metric("BLEU-3 (COCO)", "pycocoevalcap-compatible", _coco_bleu(3)),
         "coco_bleu4": Metric("BLEU-4 (COCO)", "pycocoevalcap-compatible", _coco_bleu(4)),
         "coco_rougeL": Metric("ROUGE-L (COCO)", "pycocoevalcap-compatible", _coco_rouge_l),
+        "spice_lite": SCENE_METRICS["spice_lite"],
         **ANSWER_METRICS,
+        **LEARNED_METRICS,
     }
 )
