@@ -1,7 +1,8 @@
 """ROUGE-L (Lin 2004): F-measure of the longest common subsequence of words. Two official forms.
 
 ``rouge_l``
-    The ``rouge-score`` package: lower-cased runs of a-z and 0-9, no stemming, F1, the best reference counts.
+    The ``rouge-score`` package: lower-cased runs of a-z and 0-9, F1, the best reference counts. Its stemming is
+    off unless asked for; it stems words of more than three letters.
 ``coco_rouge_l``
     pycocoevalcap: beta 1.2; the best precision and the best recall are taken over the references separately;
     a text is split at single spaces, so an empty text is one empty token.
@@ -16,7 +17,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from panollava.metrics.porter import stem
+
 _NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]+")
+# of ASCII bytes: all but a-z, 0-9 and the end of a line become a space
+_SPACED = bytes(code if chr(code) in "abcdefghijklmnopqrstuvwxyz0123456789\n" else 32 for code in range(256))
 COCO_BETA = 1.2
 
 
@@ -28,6 +33,31 @@ def rouge_tokens(text: str) -> list[str]:
         ['it', 's', 'a', '2', 'seat', 'sofa']
     """
     return _NOT_ALPHANUMERIC.sub(" ", text.lower()).split()
+
+
+def rouge_corpus(texts: Sequence[str]) -> list[list[str]]:
+    """Return ``rouge_tokens`` of each text, made for all at once.
+
+    Example:
+        >>> rouge_corpus(["Two chairs, standing.", "It's"])
+        [['two', 'chairs', 'standing'], ['it', 's']]
+    """
+    if not texts:
+        return []
+    lines = "\n".join([text.replace("\n", " ") for text in texts]).lower()
+    plain = lines.encode("ascii", "replace").translate(_SPACED).decode("ascii")
+    return [line.split() for line in plain.split("\n")]
+
+
+def stemmed(tokens: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Replace words of more than three letters by their stems, as ``rouge-score`` does with ``use_stemmer=True``.
+
+    Example:
+        >>> stemmed([["two", "chairs", "standing"]])
+        [['two', 'chair', 'stand']]
+    """
+    stems = {word: stem(word) if len(word) > 3 else word for word in set().union(*tokens)}
+    return [[stems[word] for word in words] for words in tokens]
 
 
 def rouge_l(predictions: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> NDArray[np.float64]:
@@ -96,8 +126,8 @@ def lcs_lengths(first: Sequence[str], others: Iterable[Sequence[str]]) -> list[i
     lengths = []
     for other in others:
         row = everything
-        for word in other:
-            hit = row & positions.get(word, 0)
-            row = ((row + hit) | (row - hit)) & everything
-        lengths.append(len(first) - row.bit_count())
+        for places in filter(None, map(positions.get, other)):  # a word that `first` lacks changes nothing
+            hit = row & places
+            row = (row + hit) | (row - hit)
+        lengths.append(len(first) - (row & everything).bit_count())
     return lengths

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from panollava.metrics.bleu import sacrebleu_metric
 from panollava.metrics.items import Items
+from panollava.metrics.ngrams import NgramTable
 from panollava.metrics.ptb import ptb_tokens
-from panollava.metrics.rouge import rouge_tokens
+from panollava.metrics.rouge import rouge_corpus, rouge_tokens
 from panollava.metrics.tokens_13a import tokens_13a
 
 Tokens = list[list[str]]
@@ -53,21 +54,59 @@ def cased_tokens(items: Items, name: str) -> tuple[Tokens, list[Tokens]]:
     return tokens[: len(items.predictions)], [[next(rest) for _ in group] for group in items.references]
 
 
+def corpus_tokens(texts: Sequence[str], *, tokenizer: str) -> Tokens:
+    """Return the lower-case tokens of each text; errors as ``tokenizer_named``.
+
+    Example:
+        >>> corpus_tokens(["Sofa 2", "a.b"], tokenizer="13a")
+        [['sofa', '2'], ['a', '.', 'b']]
+    """
+    if tokenizer == "rouge":
+        return rouge_corpus(texts)
+    if tokenizer == "13a":
+        return tokens_13a([text.lower() for text in texts])
+    return list(map(tokenizer_named(tokenizer), texts))
+
+
 class TokenTable:
-    """Tokens of all predictions and references, made once per tokenizer and shared by the metrics."""
+    """Tokens of all predictions and references, and their n-grams, made once per tokenizer for all metrics."""
 
     def __init__(self, items: Items) -> None:
         self._items = items
         self._tables: dict[str, tuple[Tokens, list[Tokens]]] = {}
+        self._ngrams: dict[tuple[str, bool], NgramTable] = {}
 
     def __call__(self, name: str) -> tuple[Tokens, list[Tokens]]:
         """Return (tokens of each prediction, per item the tokens of each reference)."""
         if name not in self._tables:
-            split = tokenizer_named(name)
-            predictions = [split(text) for text in self._items.predictions]
-            references = [[split(text) for text in group] for group in self._items.references]
-            self._tables[name] = predictions, references
+            references = self._items.references
+            flat = [*self._items.predictions, *(text for group in references for text in group)]
+            rest = iter(corpus_tokens(flat, tokenizer=name))
+            predictions = [next(rest) for _ in self._items.predictions]
+            self._tables[name] = predictions, [[next(rest) for _ in group] for group in references]
         return self._tables[name]
+
+    def ngrams(self, name: str, *, cased: bool = False) -> NgramTable:
+        """Return the n-grams of the tokens.
+
+        Args:
+            name: the tokenizer.
+            cased: as sacrebleu's BLEU counts them, case kept; else lower case, split at any white space, as
+                pycocoevalcap does, which breaks "4<no-break>1/2" in two.
+        """
+        if (name, cased) not in self._ngrams:
+            if cased:
+                table = NgramTable.of(*cased_tokens(self._items, name))
+            else:
+                predictions, references = self(name)
+                table = NgramTable.of(_words(predictions), [_words(group) for group in references])
+            self._ngrams[name, cased] = table
+        return self._ngrams[name, cased]
+
+
+def _words(tokens: Tokens) -> Tokens:
+    joined = [" ".join(words) for words in tokens]
+    return [words if text.isascii() else text.split() for words, text in zip(tokens, joined, strict=True)]
 
 
 def unreadable_share(texts: Iterable[str], *, tokens: Iterable[Sequence[str]]) -> float:

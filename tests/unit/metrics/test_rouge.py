@@ -4,28 +4,58 @@ import numpy as np
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
-from panollava.metrics.rouge import coco_rouge_l, lcs_lengths, rouge_l, rouge_tokens
+from panollava.metrics.rouge import coco_rouge_l, lcs_lengths, rouge_corpus, rouge_l, rouge_tokens, stemmed
 
 from .official import official, random_captions
 
 COCO = official("coco")
 
 
-def score(predictions, references):
-    return rouge_l(
-        [rouge_tokens(text) for text in predictions],
-        [[rouge_tokens(text) for text in group] for group in references],
-    )
+def score(predictions, references, *, stems=False):
+    change = stemmed if stems else list
+    return rouge_l(change(rouge_corpus(predictions)), [change(rouge_corpus(group)) for group in references])
 
 
+@pytest.mark.parametrize("stems", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_equals_rouge_score_with_several_references(seed):
+def test_equals_rouge_score_with_several_references(seed, stems):
     predictions, references = random_captions(seed, 80)
-    scorer = RougeScorer(["rougeL"])
+    scorer = RougeScorer(["rougeL"], use_stemmer=stems)
     theirs = [
         scorer.score_multi(group, text)["rougeL"].fmeasure for text, group in zip(predictions, references, strict=True)
     ]
-    np.testing.assert_array_equal(score(predictions, references), theirs)
+    np.testing.assert_array_equal(score(predictions, references, stems=stems), theirs)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_tokens_of_a_corpus_are_those_of_its_texts_and_of_rouge_score(seed):
+    from rouge_score.tokenize import tokenize
+
+    letters = [
+        "a",
+        "B",
+        "9",
+        ".",
+        "-",
+        "\n",
+        "\r",
+        " ",
+        "\u2028",
+        "\u212a",
+        "\u0130",
+        "\u00e9",
+        "\uc18c",
+        "\u03a3",
+        "?",
+    ]
+    draw = random.Random(seed)
+    texts = ["".join(draw.choices(letters, k=draw.randint(0, 12))) for _ in range(3000)]
+    assert rouge_corpus(texts) == [tokenize(text, None) for text in texts] == [rouge_tokens(text) for text in texts]
+
+
+def test_no_texts_have_no_tokens():
+    assert rouge_corpus([]) == []
+    assert stemmed([]) == []
 
 
 def test_coco_form_equals_pycocoevalcap():
