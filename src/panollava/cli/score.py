@@ -1,6 +1,7 @@
 """``panollava score``: score a file of predictions, or compare two."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,11 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one tokenizer for all metrics, for other languages: intl, char, zh, ko-mecab, ja-mecab."
         " Default: each metric's official one",
     )
-    parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples; 0: no intervals (1000)")
+    parser.add_argument("--resamples", type=int, metavar="N", help="1000, or 10000 to compare; 0: no intervals")
     parser.add_argument("--confidence", type=float, default=0.95, help="of the intervals (0.95)")
     parser.add_argument("--seed", type=int, default=0, help="of the resamples (0)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write scores and signatures as JSON")
-    parser.add_argument("--csv", type=Path, metavar="OUT", help="write the scores of single items as CSV")
+    parser.add_argument(
+        "--csv", type=Path, metavar="OUT", help="write the scores of single items, or the comparison, as CSV"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,8 +59,10 @@ def run(args: argparse.Namespace) -> int:
     if len(args.predictions) != wanted:
         more = "" if args.compare or len(args.predictions) != 2 else " To compare the two, add --compare."
         raise MetricError(f"{len(args.predictions)} files, but {wanted} can be scored.{more}")
-    resampling = Resampling(args.resamples, args.seed, args.confidence) if args.resamples else None
-    return _score(args, resampling)
+    resamples = (10_000 if args.compare else 1000) if args.resamples is None else args.resamples
+    if args.compare:
+        return _compare(args, Resampling(resamples, args.seed, args.confidence))
+    return _score(args, Resampling(resamples, args.seed, args.confidence) if resamples else None)
 
 
 def _score(args: argparse.Namespace, resampling: "Resampling | None") -> int:
@@ -78,6 +83,28 @@ def _score(args: argparse.Namespace, resampling: "Resampling | None") -> int:
     for result in report.results:
         if result.value is None and args.metrics:
             raise MetricUnavailable(f"{result.label} was asked for and cannot run: {result.reason}")
+    return 0
+
+
+def _compare(args: argparse.Namespace, resampling: "Resampling") -> int:
+    from panollava.cli.score_output import comparison_csv, show_comparison, write_text
+    from panollava.errors import MetricUnavailable
+    from panollava.metrics import compare_items, read_predictions
+
+    names, custom = _metrics(args)
+    first, second = (read_predictions(path).items(protocol=args.protocol) for path in args.predictions)
+    comparison = compare_items(
+        first, second, metrics=names, tokenizer=args.tokenizer, custom=custom, resampling=resampling
+    )
+    show_comparison(comparison, names=(str(args.predictions[0]), str(args.predictions[1])))
+    if args.json:
+        write_text(args.json, json.dumps(comparison.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    if args.csv:
+        write_text(args.csv, comparison_csv(comparison))
+    for each in comparison.differences:
+        for result in (each.first, each.second):
+            if result.value is None and args.metrics:
+                raise MetricUnavailable(f"{result.label} was asked for and cannot run: {result.reason}")
     return 0
 
 

@@ -3,15 +3,20 @@
 import csv
 import io
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from panollava.errors import MetricError
+from panollava.metrics.result import interval_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from panollava.metrics import Items, MetricReport
+    from panollava.metrics import Comparison, Items, MetricReport
+
+WIDTH = 160
+"""Of the table where nobody looks at it: in a pipe or a file."""
 
 
 def show(report: "MetricReport") -> None:
@@ -29,6 +34,7 @@ def show(report: "MetricReport") -> None:
     shown = [name for name in headings if name != "interval" or any(row["interval"] for row in rows)]
     table = Table(*shown, box=None, pad_edge=False)
     table.columns[3].justify = "right"
+    table.columns[4].no_wrap = table.columns[4].header == "interval"
     for row in rows:
         colour = "green" if row["mark"] == "ok" else "yellow"
         interval = [escape(row["interval"])] if "interval" in shown else []
@@ -42,6 +48,66 @@ def show(report: "MetricReport") -> None:
             console.print(f"{escape(result.label)}: {escape(result.reason or result.note)}", highlight=False)
         if result.signature:
             console.print(f"[dim]{escape(result.label)}: {escape(result.signature)}[/]", highlight=False)
+
+
+def show_comparison(comparison: "Comparison", *, names: tuple[str, str]) -> None:
+    """Print the differences as a table, with what was tested below it."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    console, marks = _console()
+    console.print(
+        f"{comparison.items} items of {comparison.clusters} images, protocol {comparison.protocol};"
+        f" difference = {names[1]} - {names[0]}",
+        highlight=False,
+        markup=False,
+    )
+    table = Table(
+        "", "metric", "", "first", "second", "difference", "interval", "p", "p (Holm)", box=None, pad_edge=False
+    )
+    for column in (3, 4, 5, 7, 8):
+        table.columns[column].justify = "right"
+    table.columns[6].no_wrap = True
+    for each in comparison.differences:
+        arrow = marks["up" if each.first.higher_is_better else "down"]
+        numbers = [_number(each.first.value), _number(each.second.value), _number(each.difference, signed=True)]
+        mark = f"[yellow]{marks['missing']}[/]" if each.difference is None else f"[green]{marks['ok']}[/]"
+        ends = each.interval and f"[{each.interval.low:+.4f}, {each.interval.high:+.4f}]"
+        rest = [escape(ends or ""), _p(each.p_randomisation), _p(each.p_holm)]
+        table.add_row(mark, escape(each.first.label), arrow, *numbers, *rest)
+    console.print(table)
+    chosen = comparison.resampling
+    console.print(
+        f"[low, high]: {chosen.confidence:.0%} BCa paired bootstrap over images; p: approximate randomisation, whole"
+        f" images swapped; {chosen.resamples} resamples, seed {chosen.seed}; Holm over the metrics compared",
+        highlight=False,
+        markup=False,
+    )
+    for each in comparison.differences:
+        if each.reason:
+            console.print(f"{each.first.label}: not compared: {each.reason}", highlight=False, markup=False)
+        elif each.first.signature:
+            console.print(f"[dim]{escape(each.first.label)}: {escape(each.first.signature)}[/]", highlight=False)
+
+
+def _number(value: float | None, *, signed: bool = False) -> str:
+    return "missing" if value is None else f"{value:+.4f}" if signed else f"{value:.4f}"
+
+
+def _p(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def comparison_csv(comparison: "Comparison") -> str:
+    """Return the comparison as CSV, one row a metric."""
+    text = io.StringIO(newline="")
+    rows = [{"metric": each.first.name, **each.to_dict()} for each in comparison.differences]
+    for row, each in zip(rows, comparison.differences, strict=True):
+        row["interval"] = interval_text(each.interval)
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def per_item_csv(report: "MetricReport", *, items: "Items") -> str:
@@ -83,7 +149,7 @@ def _console() -> "tuple[Console, dict[str, str]]":
     """Return the terminal, and the marks that it can print."""
     from rich.console import Console
 
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
     marks = {"ok": "\u2713", "missing": "\u2717", "up": "\u2191", "down": "\u2193"}
     if not (console.encoding or "").lower().startswith("utf"):
         marks = {"ok": "ok", "missing": "--", "up": "^", "down": "v"}

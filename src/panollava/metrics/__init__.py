@@ -16,6 +16,7 @@ from panollava.metrics.accuracy import (
     soft_angle_score,
 )
 from panollava.metrics.bootstrap import Resampling, with_intervals
+from panollava.metrics.compare import Comparison, compare_items
 from panollava.metrics.custom import load_custom
 from panollava.metrics.items import PROTOCOLS, Items, check_items, group_rows
 from panollava.metrics.metric import Metric
@@ -28,6 +29,7 @@ __all__ = [
     "DEFAULT_METRICS",
     "METRICS",
     "PROTOCOLS",
+    "Comparison",
     "Items",
     "KindAccuracy",
     "Metric",
@@ -38,6 +40,7 @@ __all__ = [
     "Resampling",
     "accuracy_by_kind",
     "check_items",
+    "compare_items",
     "compute_text_metrics",
     "direction_confusion",
     "exact_match",
