@@ -1,17 +1,18 @@
-"""``panollava models``: the table of presets, and a dialogue that writes a study."""
+"""``panollava models``: the table of presets with what they cost, and a dialogue that writes a configuration."""
 
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from panollava.errors import ConfigError, unknown_name
+from panollava.cli.models_ask import write_config, write_study
 
 if TYPE_CHECKING:
     from panollava.config import ModelPreset
 
 DEFAULT_OUT = Path("configs/custom_lora_ablation.yaml")
-_ADAPTERS = ((16, 32, 0.1), (32, 64, 0.1))
+PRECISIONS = ("float32", "bfloat16", "float16", "nf4")
+_GIB = 2**30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,14 +20,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="print the table (the default)")
     what.add_argument("--json", action="store_true", help="print the table as JSON")
-    what.add_argument("--interactive", action="store_true", help="pick models and write a study for 'ablate'")
+    what.add_argument("--interactive", action="store_true", help="pick models and write a study, or a configuration")
     parser.add_argument(
         "--out",
         type=Path,
         default=DEFAULT_OUT,
         metavar="FILE",
-        help=f"the study to write (default: {DEFAULT_OUT})",
+        help=f"the study to write (default: {DEFAULT_OUT}); one encoder and one language model: an experiment",
     )
+    cost = parser.add_argument_group("memory", "What the columns of memory are computed for.")
+    cost.add_argument("--precision", choices=PRECISIONS, default="bfloat16", help="frozen weights (default: bfloat16)")
+    cost.add_argument("--no-lora", dest="lora", action="store_false", help="train every weight, not an adapter")
+    cost.add_argument("--lora-r", type=int, default=16, metavar="R", help="rank of the adapter (default: 16)")
+    cost.add_argument("--tokens", type=int, default=1024, metavar="N", help="tokens of a sequence (default: 1024)")
+    cost.add_argument("--batch", type=int, default=1, metavar="N", help="sequences in a batch (default: 1)")
+    cost.add_argument("--checkpointing", action="store_true", help="with gradient checkpointing")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,85 +42,92 @@ def run(args: argparse.Namespace) -> int:
     from panollava.config import list_presets
 
     if args.json:
-        rows = [
-            {"name": p.name, "role": p.role, "model_id": p.model_id, "parameters_m": p.parameters_m}
-            | {"width": p.width, "family": p.family, "gated": p.gated}
-            for p in list_presets()
-        ]
-        print(json.dumps(rows, indent=2))
+        print(json.dumps([_row(preset, args) for preset in list_presets()], indent=2))
     elif args.interactive:
-        _write_study(args.out)
+        _interactive(args.out)
     else:
-        _print_table("Language models", list_presets("language"))
+        trained = f"LoRA r {args.lora_r}" if args.lora else "all weights"
+        print(f"memory in GiB: {args.precision}, {args.batch} x {args.tokens} tokens, training {trained}")
         print()
-        _print_table("Vision encoders", list_presets("vision"))
+        print_table("Language models", list_presets("language"), args)
+        print()
+        print_table("Vision encoders", list_presets("vision"), args)
         print("\n* the hub asks for a login and an accepted licence")
         print("'embedded' (both roles) ships with the package. Any other Hugging Face id or folder works too.")
     return 0
 
 
-def _print_table(title: str, presets: "tuple[ModelPreset, ...]") -> None:
+def print_table(title: str, presets: "tuple[ModelPreset, ...]", args: argparse.Namespace | None = None) -> None:
+    """Print one role's table; with arguments, the memory that they ask for."""
     print(title)
+    language = presets[0].role == "language"
+    columns = ("  infer   train" if language else " pixels  patch") if args is not None else ""
+    print(f"   #  {'name':<21} {'size':>7} {columns}  {'licence':<19} id")
     for number, preset in enumerate(presets, start=1):
-        size = f"{preset.parameters_m / 1000:.1f} B" if preset.parameters_m >= 1000 else f"{preset.parameters_m} M"
         mark = "*" if preset.gated else ""
-        print(f"  {number:2}  {preset.name:<13} {size:>7}  {preset.family:<10} {preset.model_id}{mark}")
+        cells = ""
+        if args is not None and language:
+            memory = _memory(preset, args)
+            cells = f" {memory['inference_gib']:6.1f} {memory['training_gib']:7.1f}"
+        elif args is not None:
+            cells = f" {preset.image_px:6} {preset.patch_px:6} "
+        print(
+            f"  {number:2}  {preset.name:<21} {_size(preset):>7} {cells}  {preset.licence:<19} {preset.model_id}{mark}"
+        )
 
 
-def _write_study(out: Path) -> None:
-    """Ask for models and write every pair of them as a study."""
-    from panollava.config import list_presets
-    from panollava.config.yaml_text import format_yaml
+def _size(preset: "ModelPreset") -> str:
+    millions = preset.parameters / 1e6
+    return f"{millions / 1000:.2f} B" if millions >= 1000 else f"{millions:.0f} M"
 
-    _print_table("Language models", list_presets("language"))
-    languages = _pick("Language models (numbers or names, with commas): ", list_presets("language"))
-    _print_table("Vision encoders", list_presets("vision"))
-    encoders = _pick("Vision encoders (numbers or names, with commas): ", list_presets("vision"))
-    study = {
-        "experiment_name": out.stem,
-        "models": [
-            {
-                "name": language.name if len(encoders) == 1 else f"{language.name}_{vision.name}",
-                "vision_name": vision.model_id,
-                "language_model_name": language.model_id,
-                "latent_dimension": vision.width,
-            }
-            for language in languages
-            for vision in encoders
-        ],
-        "lora_configs": [{"lora_r": r, "lora_alpha": a, "lora_dropout": p} for r, a, p in _ADAPTERS],
+
+def _row(preset: "ModelPreset", args: argparse.Namespace) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": preset.name,
+        "role": preset.role,
+        "model_id": preset.model_id,
+        "parameters": preset.parameters,
+        "width": preset.width,
+        "family": preset.family,
+        "licence": preset.licence,
+        "gated": preset.gated,
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(format_yaml(study), encoding="utf-8")
-    print(f"{out}: {len(study['models'])} models x {len(_ADAPTERS)} adapters")
-    print(f"next: panollava ablate --config {out}")
+    if preset.role == "vision":
+        return row | {"image_px": preset.image_px, "patch_px": preset.patch_px}
+    return row | {"memory": _memory(preset, args)}
 
 
-def _pick(prompt: str, presets: "tuple[ModelPreset, ...]") -> "list[ModelPreset]":
-    """Ask until the answer names at least one preset."""
-    while True:
-        try:
-            answer = input(prompt)
-        except EOFError as error:
-            raise ConfigError("models --interactive: the input ended before models were picked.") from error
-        try:
-            return parse_choice(answer, presets)
-        except ConfigError as error:
-            print(error)
+def _memory(preset: "ModelPreset", args: argparse.Namespace) -> dict[str, Any]:
+    from panollava.config.memory import inference_memory, training_memory
+
+    shared = {
+        "parameters": preset.parameters,
+        "precision": args.precision,
+        "tokens": args.tokens,
+        "batch": args.batch,
+    }
+    rank = args.lora_r if args.lora else None
+    trained = training_memory(preset.config, **shared, lora_r=rank, checkpointing=args.checkpointing)
+    return {
+        "precision": args.precision,
+        "tokens": args.tokens,
+        "batch": args.batch,
+        "lora_r": rank,
+        "inference_gib": round(inference_memory(preset.config, **shared).total / _GIB, 3),
+        "training_gib": round(trained.total / _GIB, 3),
+    }
 
 
-def parse_choice(answer: str, presets: "tuple[ModelPreset, ...]") -> "list[ModelPreset]":
-    """Return the presets that an answer such as ``1, qwen_3b`` names, in that order, each once.
+def _interactive(out: Path) -> None:
+    """Ask for models; write one pair as an experiment, several as a study of all pairs."""
+    from panollava.cli.models_ask import pick
+    from panollava.config import list_presets
 
-    Raises:
-        ConfigError: if the answer is empty, or names no row of the table.
-    """
-    by_word = {preset.name: preset for preset in presets}
-    by_word |= {str(number): preset for number, preset in enumerate(presets, start=1)}
-    words = answer.replace(",", " ").split()
-    for word in words:
-        if word not in by_word:
-            raise ConfigError(unknown_name("model", word, [preset.name for preset in presets]))
-    if not words:
-        raise ConfigError(f"nothing picked; answer with a number from 1 to {len(presets)}, or a name.")
-    return list(dict.fromkeys(by_word[word] for word in words))
+    print_table("Language models", list_presets("language"))
+    languages = pick("Language models (numbers or names, with commas): ", list_presets("language"))
+    print_table("Vision encoders", list_presets("vision"))
+    encoders = pick("Vision encoders (numbers or names, with commas): ", list_presets("vision"))
+    if len(languages) == len(encoders) == 1 and out != DEFAULT_OUT:
+        write_config(out, languages[0], encoders[0])
+    else:
+        write_study(out, languages, encoders)

@@ -9,7 +9,7 @@ import pytest
 
 from panollava.cli import main
 from panollava.cli.check_env import check_package
-from panollava.cli.models import parse_choice
+from panollava.cli.models_ask import parse_choice
 from panollava.cli.train import pick_stages
 from panollava.config import list_presets, load_config
 from panollava.errors import ConfigError
@@ -176,6 +176,31 @@ def test_models_table_and_json(capsys):
     assert all(preset.model_id in out for preset in list_presets())
     assert main(["models", "--json"]) == 0
     assert [row["name"] for row in json.loads(capsys.readouterr().out)] == [p.name for p in list_presets()]
+
+
+def test_models_tell_what_they_cost(capsys):
+    def training(*words):
+        assert main(["models", "--json", *words]) == 0
+        rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+        return rows["qwen_7b"]["memory"]["training_gib"]
+
+    lora = training()
+    assert training("--precision", "nf4") < 0.7 * lora
+    assert training("--no-lora") > 4 * lora
+    assert training("--batch", "4") > training("--batch", "4", "--checkpointing") > 0
+    assert main(["models", "--tokens", "2048"]) == 0
+    assert "bfloat16, 1 x 2048 tokens, training LoRA r 16" in capsys.readouterr().out
+
+
+def test_models_interactive_writes_one_pair_as_an_experiment(monkeypatch, capsys, tmp_path):
+    answers = iter(["smollm2-135m", "siglip2_base"])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(answers))
+    out = tmp_path / "mine.yaml"
+    assert main(["models", "--interactive", "--out", str(out)]) == 0
+    assert f"panollava run --config {out}" in capsys.readouterr().out
+    assert main(["config", "check", "--config", str(out)]) == 0
+    config = load_config(out)
+    assert (config.language.model, config.vision.model) == ("smollm2-135m", "siglip2_base")
 
 
 def test_models_interactive_asks_again_and_writes_a_study(monkeypatch, capsys, tmp_path):

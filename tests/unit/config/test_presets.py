@@ -8,13 +8,13 @@ from panollava.errors import ConfigError
 
 def test_the_promised_models_are_there():
     names = {preset.name for preset in list_presets("language")}
-    assert names == {f"qwen_{s}b" for s in ("0.5", "1.5", "3", "7", "14")} | {
+    assert names >= {f"qwen_{s}b" for s in ("0.5", "1.5", "3", "7", "14")} | {
         "llama_1b",
         "llama_3b",
         "gemma_2b",
         "gemma_9b",
     }
-    assert {preset.name for preset in list_presets("vision")} == {
+    assert {preset.name for preset in list_presets("vision")} >= {
         f"{family}_{size}" for family in ("siglip", "clip", "dinov2") for size in ("base", "large")
     }
 

@@ -16,8 +16,8 @@ from panollava.models.resamplers.spatial_pool import POOLINGS
 SETTINGS = {"width": 12, "pool": 2, "hidden": None, "queries": 5, "depth": 2, "heads": 3}
 
 
-def build(kind, **changes):
-    torch.manual_seed(0)
+def build(kind, *, seed=0, **changes):
+    torch.manual_seed(seed)
     return build_resampler(kind, **{**SETTINGS, **changes})
 
 
@@ -127,15 +127,17 @@ def test_training_changes_no_token_by_chance(kind):
 @pytest.mark.parametrize("kind", WITH_PLACE)
 def test_a_token_looks_at_its_own_block_most(kind):
     """Where a token has a place, its block must move it more than any other block does: else its ray would lie."""
-    resampler = build(kind, depth=1)
-    patches = torch.randn(64, 4, 8, 12)
-    before = resampler(patches)
-    for number in range(8):
-        changed = patches.clone()
-        row, col = divmod(number, 4)
-        changed[:, 2 * row : 2 * row + 2, 2 * col : 2 * col + 2] = torch.randn(64, 2, 2, 12)
-        moved = (resampler(changed) - before).norm(dim=-1).mean(dim=0)
-        assert int(moved.argmax()) == number
+    moved = torch.zeros(8, 8)
+    for seed in range(6):  # of one random convolution the middle may weigh less than a side
+        resampler = build(kind, depth=1, seed=seed)
+        patches = torch.randn(32, 4, 8, 12)
+        before = resampler(patches)
+        for number in range(8):
+            changed = patches.clone()
+            row, col = divmod(number, 4)
+            changed[:, 2 * row : 2 * row + 2, 2 * col : 2 * col + 2] = torch.randn(32, 2, 2, 12)
+            moved[number] += (resampler(changed) - before).norm(dim=-1).mean(dim=0).detach()
+    assert moved.argmax(dim=0).tolist() == list(range(8))
 
 
 def test_the_configuration_offers_these_kinds_and_these_settings():
