@@ -14,10 +14,10 @@ from transformers import (
     SiglipVisionModel,
 )
 
+from panollava.config.memory import DecoderShape
 from panollava.config.presets import list_presets
 from panollava.config.zoo import PRESETS, ModelPreset, stored_configs
 from panollava.models.language import LanguageModel, add_lora
-from panollava.config.memory import DecoderShape
 from panollava.models.vision import contract_of
 
 TOWERS = {
