@@ -72,6 +72,12 @@ class EvaluationConfig(Section):
         min_length=1,
         description="Caption metrics; one that cannot run here is reported as missing.",
     )
+    tokenizer: str | None = Field(
+        None, description="One tokenizer for all caption metrics: intl, char, ko-mecab, ...; null: each one's official."
+    )
+    custom_metrics: dict[str, str] = Field(
+        {}, description="Metrics of your own, name: path/to/file.py:function; see docs/evaluation-metrics.md."
+    )
     max_samples: int | None = Field(None, ge=1, description="Score only the first samples; null: all.")
     batch_size: int = Field(8, ge=1, description="Panoramas that are encoded together.")
     rolls: Literal[0, 2, 4, 8] = Field(

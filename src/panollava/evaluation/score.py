@@ -1,6 +1,7 @@
 """Scores of a set of answers: accuracy by kind, directions, caption metrics, perplexity."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from panollava.data.synthetic.questions import chance_levels
 from panollava.evaluation.predict import Answers
 from panollava.geometry import SECTORS8
 from panollava.metrics import (
+    Metric,
     accuracy_by_kind,
     direction_confusion,
     exact_match,
@@ -23,7 +25,13 @@ CAPTION_MARK = "caption"
 OPEN_KIND = "open"
 
 
-def score(answers: Answers, *, metrics: Sequence[str]) -> dict[str, Any]:
+def score(
+    answers: Answers,
+    *,
+    metrics: Sequence[str],
+    tokenizer: str | None = None,
+    custom: Mapping[str, Metric] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Return the scores of one model as the plain tree that ``metrics.json`` holds.
 
     Accuracy is that of questions with a short answer; captions and open questions are scored by caption metrics, or,
@@ -32,6 +40,8 @@ def score(answers: Answers, *, metrics: Sequence[str]) -> dict[str, Any]:
     Args:
         answers: Predictions with references and likelihoods.
         metrics: Names of caption metrics.
+        tokenizer: One tokenizer for all of them; None: each one's official.
+        custom: Metrics of the user's own by name; they are scored after the others.
     """
     asked = [s for s in answers.samples if is_question(s)]
     told = [s for s in answers.samples if not is_question(s)] or answers.samples
@@ -47,7 +57,8 @@ def score(answers: Answers, *, metrics: Sequence[str]) -> dict[str, Any]:
         images=[s.image_id for s in told],
         queries=[s.query for s in told],
     )
-    report = score_items(items, metrics=metrics)
+    names = [*metrics, *(name for name in custom if name not in metrics)]
+    report = score_items(items, metrics=names, tokenizer=tokenizer, custom=custom)
     likelihood = perplexity(answers.nll, token_counts=answers.tokens)
     return {
         "accuracy": float(np.mean(correct)) if asked else None,

@@ -23,6 +23,7 @@ from panollava.evaluation.panoramic import roll_scores, roll_trials
 from panollava.evaluation.predict import answer
 from panollava.evaluation.score import score
 from panollava.inference.session import Session
+from panollava.metrics import load_custom
 from panollava.training.progress import progress_bar
 from panollava.training.stages import feature_store
 from panollava.workflow.configuration import WorkflowConfig, plain
@@ -121,6 +122,8 @@ def evaluate(session: Session, samples: list[Sample], cfg: PanollavaConfig, *, o
     """Answer and score; predictions are on disk before the first score is computed."""
     if cfg.trainer.threads is not None:
         torch.set_num_threads(cfg.trainer.threads)
+    # Before the answers: a metric that cannot be read should not cost their time.
+    custom = load_custom(f"{name}={place}" for name, place in cfg.evaluation.custom_metrics.items())
     store = feature_store(session.model, cfg)
     with progress_bar() as bar:
         task = bar.add_task(title, total=len(samples), note="questions")
@@ -128,7 +131,7 @@ def evaluate(session: Session, samples: list[Sample], cfg: PanollavaConfig, *, o
         answers = answer(session.model, samples, cfg, store=store, progress=advance)
     # Absolute: a relative path is read as one below the file's own folder, and the images lie elsewhere.
     write_predictions_csv(out, [replace(s, image=s.image.resolve()) for s in answers.samples])
-    scores = score(answers, metrics=cfg.evaluation.metrics)
+    scores = score(answers, metrics=cfg.evaluation.metrics, tokenizer=cfg.evaluation.tokenizer, custom=custom)
     if cfg.evaluation.rolls and not session.model.blind:
         scores["panoramic"] = _rolled(session, answers.samples, cfg)
     return scores
