@@ -255,6 +255,3 @@ def _coco_row(correct: list[int], total: list[int], length: int, reference_lengt
         values.append(product ** (1.0 / (order + 1)))
     ratio = (length + _TINY) / (reference_length + _SMALL)
     return [value * math.exp(1 - 1 / ratio) for value in values] if ratio < 1 else values
-
-
-sacrebleu_bleu4 = sacrebleu_bleu

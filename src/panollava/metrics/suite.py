@@ -3,29 +3,20 @@
 A metric that cannot run is missing, with its reason; no other number takes its place.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-import numpy as np
-from numpy.typing import NDArray
-
 from panollava.errors import MetricError, MetricUnavailable, unknown_name
 from panollava.metrics.answer_metrics import ANSWER_METRICS
-from panollava.metrics.bleu import BleuCounts, coco_bleu_of, sacrebleu_bleu, sacrebleu_of
-from panollava.metrics.bleu_totals import coco_totals, sacrebleu_totals
-from panollava.metrics.cider import cider
 from panollava.metrics.custom import from_entry_point, installed
 from panollava.metrics.items import Items, check_items
 from panollava.metrics.learned import LEARNED_METRICS
-from panollava.metrics.meteor import meteor
-from panollava.metrics.metric import Metric, Outcome, mean_totals
-from panollava.metrics.ngrams import NgramTable
+from panollava.metrics.metric import Metric, mean_totals
 from panollava.metrics.result import MetricReport, MetricResult
-from panollava.metrics.rouge import coco_rouge_l, rouge_l
 from panollava.metrics.scene import SCENE_METRICS
-from panollava.metrics.signature import make_signature, package_version, reference_count
-from panollava.metrics.tokens import Tokens, TokenTable, cased_tokens, unreadable_share
+from panollava.metrics.text_metrics import TEXT_METRICS
+from panollava.metrics.tokens import TokenTable
 
 DEFAULT_METRICS = ("bleu4", "meteor", "rougeL", "spice", "cider")
 
@@ -121,111 +112,10 @@ def _score(name: str, metric: Metric, items: Items, tokens: TokenTable, tokenize
     )
 
 
-def _mean(per_item: NDArray[np.float64], signature: str, note: str = "") -> Outcome:
-    return Outcome(float(np.mean(per_item)), signature, tuple(per_item.tolist()), note)
-
-
-def _fields(items: Items, tokenizer: str, more: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return the signature of a lower-cased metric: references, case, tokenizer, then what it adds."""
-    return make_signature({"nrefs": reference_count(items.references), "case": "lc", "tok": tokenizer, **more})
-
-
-def _readable(items: Items, references: list[Tokens], tokenizer: str, *, label: str) -> str:
-    """Return a remark on references whose letters the tokenizer drops; refuse when they are the majority."""
-    texts = [text for group in items.references for text in group]
-    share = unreadable_share(texts, tokens=[tokens for group in references for tokens in group])
-    if share > 0.5:
-        raise MetricUnavailable(
-            f"{label}'s tokenizer '{tokenizer}' drops every letter of {share:.0%} of the references, so the"
-            " score would be 0 whatever the predictions say. Choose a tokenizer for the language: intl, char,"
-            " ko-mecab."
-        )
-    return f"{share:.1%} of the references have no letter that tokenizer '{tokenizer}' keeps" if share else ""
-
-
-def _bleu4(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:  # noqa: ARG001
-    name = tokenizer or "13a"
-    counts = BleuCounts.of(NgramTable.of(*cased_tokens(items, name)))
-    if name == "13a":
-        score = sacrebleu_of(counts, nrefs=reference_count(items.references))
-    else:
-        score = sacrebleu_bleu(items.predictions, items.references, tokenizer=name)
-    return Outcome(score.value, score.signature, totals=sacrebleu_totals(counts))
-
-
-def _coco_bleu(order: int) -> Callable[[Items, TokenTable, str | None], Outcome]:
-    def run(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:
-        name = tokenizer or "ptb-py"
-        predictions, references = tokens(name)
-        counts = BleuCounts.of(NgramTable.of(_words(predictions), [_words(group) for group in references]))
-        value, per_item = coco_bleu_of(counts.summed())[0, order - 1], coco_bleu_of(counts)[:, order - 1]
-        signature = _fields(items, name, {"len": "closest", "smooth": "none"})
-        return Outcome(float(value), signature, tuple(per_item.tolist()), totals=coco_totals(counts, order=order))
-
-    return run
-
-
-def _meteor(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:
-    name = tokenizer or "ptb-py"
-    texts = [text for group in items.references for text in group]
-    latin = sum(any("a" <= letter <= "z" for letter in text.lower()) for text in texts)
-    if 2 * latin < len(texts):
-        raise MetricUnavailable(
-            "METEOR's stemmer and WordNet are English, and most references have no letter of a-z."
-            " Leave it out for this language: --metrics bleu4,rougeL,cider."
-        )
-    more = {"lang": "en", "stem": f"porter-nltk-{package_version('nltk')}", "wordnet": "3.0"}
-    return _mean(meteor(*tokens(name)), _fields(items, name, more))
-
-
-def _rouge_l(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:
-    name = tokenizer or "rouge"
-    predictions, references = tokens(name)
-    note = _readable(items, references, name, label="ROUGE-L")
-    return _mean(rouge_l(predictions, references), _fields(items, name, {"stem": "no"}), note)
-
-
-def _coco_rouge_l(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:
-    name = tokenizer or "ptb-py"
-    predictions, references = tokens(name)
-    texts = [[" ".join(words) for words in group] for group in references]
-    scores = coco_rouge_l([" ".join(words) for words in predictions], texts)
-    said = np.array([bool(text.strip()) for text in items.predictions])  # "" would match a reference of only "."
-    return _mean(scores * said, _fields(items, name, {"beta": "1.2"}))
-
-
-def _cider(*, clip: bool, sigma: float | None) -> Callable[[Items, TokenTable, str | None], Outcome]:
-    def run(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:
-        name = tokenizer or "ptb-py"
-        predictions, references = tokens(name)
-        scores = cider(_words(predictions), [_words(group) for group in references], clip=clip, sigma=sigma)
-        more = {"idf": f"references-{len(items.predictions)}", "clip": "yes" if clip else "no"}
-        more["sigma"] = "none" if sigma is None else f"{sigma:g}"
-        note = "one item: every IDF is log(1/1) = 0, so CIDEr is 0" if len(scores) == 1 else ""
-        return _mean(scores, _fields(items, name, more), note)
-
-    return run
-
-
-def _words(tokens: Tokens) -> Tokens:
-    """Split tokens at white space: pycocoevalcap does so, and breaks "4<no-break>1/2" in two."""
-    return [" ".join(words).split() for words in tokens]
-
-
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "bleu4": Metric("BLEU-4", "sacrebleu", _bleu4),
-        "meteor": Metric("METEOR", "NLTK-compatible", _meteor),
-        "rougeL": Metric("ROUGE-L", "rouge-score-compatible", _rouge_l),
+        **TEXT_METRICS,
         "spice": SCENE_METRICS["spice"],
-        "cider": Metric("CIDEr", "pycocoevalcap-compatible", _cider(clip=True, sigma=6.0)),
-        "cider_d": Metric("CIDEr-D", "pycocoevalcap-compatible", _cider(clip=True, sigma=6.0)),
-        "cider_plain": Metric("CIDEr (plain)", "Vedantam 2015", _cider(clip=False, sigma=None)),
-        "coco_bleu1": Metric("BLEU-1 (COCO)", "pycocoevalcap-compatible", _coco_bleu(1)),
-        "coco_bleu2": Metric("BLEU-2 (COCO)", "pycocoevalcap-compatible", _coco_bleu(2)),
-        "coco_bleu3": Metric("BLEU-3 (COCO)", "pycocoevalcap-compatible", _coco_bleu(3)),
-        "coco_bleu4": Metric("BLEU-4 (COCO)", "pycocoevalcap-compatible", _coco_bleu(4)),
-        "coco_rougeL": Metric("ROUGE-L (COCO)", "pycocoevalcap-compatible", _coco_rouge_l),
         "spice_lite": SCENE_METRICS["spice_lite"],
         **ANSWER_METRICS,
         **LEARNED_METRICS,

@@ -14,7 +14,7 @@ from .official import official, random_captions
 
 COCO = official("coco")
 HANGUL = "\uc18c\ud30c\uac00 \uc788\ub2e4"
-NEEDY = {*SCENE_METRICS, *LEARNED_METRICS}  # need programs or weights that are not always there
+NEEDY = {"meteor_nltk_data", *SCENE_METRICS, *LEARNED_METRICS}  # need data, programs or weights not always there
 RUNNABLE = [name for name in METRICS if name not in NEEDY and name not in ANSWER_METRICS] + ["exact_match"]
 
 
