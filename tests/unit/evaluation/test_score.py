@@ -7,6 +7,7 @@ import pytest
 from panollava.data.manifest import Sample
 from panollava.evaluation.predict import Answers
 from panollava.evaluation.score import score
+from panollava.metrics import load_custom
 
 IMAGE = Path("a.jpg")
 
@@ -67,3 +68,13 @@ def test_open_questions_alone_have_no_accuracy_but_caption_scores():
 def test_a_metric_that_cannot_run_is_missing_with_its_reason():
     spice = score(MIXED, metrics=["spice"])["captions"]["spice"]
     assert spice["value"] is None and spice["reason"]
+
+
+def test_a_tokenizer_and_metrics_of_ones_own_reach_the_captions(tmp_path):
+    mine = tmp_path / "mine.py"
+    mine.write_text("def words(predictions, references):\n    return [float(len(p.split())) for p in predictions]\n")
+    custom = load_custom([f"words={mine}:words"])
+    captions = score(MIXED, metrics=["rougeL"], tokenizer="char", custom=custom)["captions"]
+    assert list(captions) == ["rougeL", "words"]
+    assert captions["words"]["value"] == 6.0
+    assert "tok:char" in captions["rougeL"]["signature"]
