@@ -27,6 +27,7 @@ from panollava.config.stages import (
     SyntheticConfig,
     default_stages,
 )
+from panollava.config.trainer import TrainerConfig
 from panollava.config.visual import RESAMPLER_READS, WITHOUT_PLACE, PositionConfig, ResamplerConfig
 
 __all__ = [
@@ -85,27 +86,6 @@ class EvaluationConfig(Section):
     )
     report: bool = Field(True, description="Write report.html.")
     sample_panoramas: int = Field(6, ge=0, description="Panoramas shown in the report with their answers.")
-
-
-class TrainerConfig(Section):
-    """Where and how training runs; the names are Lightning's."""
-
-    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = Field("auto", description="Kind of device.")
-    devices: Literal["auto"] | int = Field(1, description="Devices per machine; auto: all; -1: all.")
-    num_nodes: int = Field(1, ge=1, description="Machines.")
-    precision: Literal["32-true", "bf16-mixed", "bf16-true", "16-mixed", "16-true", "64-true"] = Field(
-        "32-true", description="Arithmetic of training."
-    )
-    strategy: str = Field("auto", min_length=1, description="Lightning strategy: auto, ddp, fsdp, deepspeed, ...")
-    gradient_clip: float | None = Field(1.0, gt=0, description="Largest gradient norm; null: no clipping.")
-    log_every: int = Field(10, ge=1, description="Optimiser steps between two log lines.")
-    threads: int | None = Field(None, ge=1, description="CPU threads of torch; null: torch's choice.")
-
-    @model_validator(mode="after")
-    def _check(self) -> "TrainerConfig":
-        if isinstance(self.devices, int) and self.devices < 1 and self.devices != -1:
-            raise ValueError(f"devices is {self.devices}; allowed: auto, -1 (all) or a number from 1")
-        return self
 
 
 class PanollavaConfig(Section):

@@ -1,5 +1,6 @@
 """The Lightning module: thin, because a stage is data and the model knows its own loss."""
 
+import math
 from typing import Any
 
 import torch
@@ -7,8 +8,9 @@ from lightning import LightningModule
 from torch import Tensor
 
 from panollava.config.schema import StageConfig
-from panollava.errors import TrainingError
 from panollava.models.vlm import PanoramaBatch, PanoramaVLM
+from panollava.training.execution import recompute_in_training
+from panollava.training.finite import FinitePolicy
 from panollava.training.objectives import OverlapObjective, StepResult
 from panollava.training.optim import build_optimizer, lr_factor
 
@@ -16,50 +18,82 @@ from panollava.training.optim import build_optimizer, lr_factor
 class StageModule(LightningModule):
     """One stage of training.
 
+    The loss of an optimiser step is the mean over its supervised tokens (or pairs), however they are spread over its
+    batches: a batch counts by its tokens, not as one. Lightning divides by the number of batches; the gradient is
+    brought to the mean over tokens when the step is complete, so that nothing has to be known beforehand.
+
     Args:
         model: The model, already frozen as the stage wants it.
         stage: The row of the stage table.
         total_steps: Optimiser steps of the whole stage.
         overlap: The overlap objective, for a stage that uses it.
+        finite: What happens to steps that are not finite.
     """
 
     def __init__(
-        self, model: PanoramaVLM, stage: StageConfig, *, total_steps: int, overlap: OverlapObjective | None
+        self,
+        model: PanoramaVLM,
+        stage: StageConfig,
+        *,
+        total_steps: int,
+        overlap: OverlapObjective | None,
+        finite: FinitePolicy,
     ) -> None:
         super().__init__()
         self.model, self.stage, self.total_steps, self.overlap = model, stage, total_steps, overlap
+        self.finite = finite
         self.train_losses: list[float] = []
         self.last_val_loss: float | None = None
+        self.validated_step = -1
+        self.steps_taken = 0
         self._val: list[tuple[float, int]] = []
+        self._weights: list[int] = []
+        self._batch = 0
 
-    def training_step(self, batch: Any, index: int) -> Tensor:
-        """Return the loss of one batch.
-
-        Raises:
-            TrainingError: If the loss is not finite.
-        """
-        result = self._step(batch)
+    def training_step(self, batch: Any, index: int) -> Tensor | None:
+        """Return the loss of one batch, weighted within its step; None if it is not finite."""
+        result, self._batch = self.step(batch), index
         value = float(result.loss.detach())
-        if not torch.isfinite(result.loss.detach()):
-            raise TrainingError(
-                f"stage '{self.stage.name}' has a loss of {value} at step {self.global_step}; "
-                f"lower its lr ({dict(self.stage.lr)}) or use trainer.precision: 32-true"
-            )
+        if not math.isfinite(value):
+            self.finite.report(f"has a loss of {value}", batch=index, step=self.global_step)
+            return None
         self.train_losses.append(value)
         shown = {"train/loss": value, **{f"train/{k}": v for k, v in result.logs.items()}}
         self.log_dict(shown, on_step=True, on_epoch=False, batch_size=1)
         self.log("lr", self.optimizers().param_groups[0]["lr"], on_step=True, batch_size=1)
-        return result.loss
+        if self.stage.accumulation == 1:
+            return result.loss
+        self._weights.append(result.weight)
+        return result.loss * (result.weight / self._weights[0])
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        """Make the gradient the mean over the step's tokens; drop it if anything in the step was not finite.
+
+        Raises:
+            TrainingError: If too many steps in a row were not finite.
+        """
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        if self._weights:
+            torch._foreach_mul_(gradients, self.stage.accumulation * self._weights[0] / sum(self._weights))
+            self._weights.clear()
+        scaled = self.trainer.precision == "16-mixed"  # there the scaler looks for overflows, and expects some
+        if gradients and not scaled and not math.isfinite(norm := float(torch.nn.utils.get_total_norm(gradients))):
+            self.finite.report(f"has a gradient of norm {norm}", batch=self._batch, step=self.global_step)
+        if self.finite.close():
+            optimizer.zero_grad(set_to_none=True)  # without a gradient AdamW leaves weights and state as they are
+        else:
+            self.steps_taken += 1
 
     def validation_step(self, batch: Any, index: int) -> None:
         """Add one batch to the validation loss."""
-        result = self._step(batch)
+        result = self.step(batch)
         self._val.append((float(result.loss), result.weight))
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation loss: the mean over supervised tokens (or pairs), not over batches."""
         total = sum(weight for _, weight in self._val)
         self.last_val_loss = sum(loss * weight for loss, weight in self._val) / total if total else None
+        self.validated_step = self.global_step
         self._val.clear()
         if self.last_val_loss is not None:
             self.log("val/loss", self.last_val_loss)
@@ -69,6 +103,7 @@ class StageModule(LightningModule):
         self.model.eval()
         if "adapter" in self.stage.trains:
             self.model.language.train()
+        recompute_in_training(self.model)
 
     def configure_optimizers(self) -> Any:
         """Return AdamW with one rate per component and a schedule that counts optimiser steps."""
@@ -88,7 +123,8 @@ class StageModule(LightningModule):
             return batch.to(device)
         return tuple(group.to(device) for group in batch)
 
-    def _step(self, batch: Any) -> StepResult:
+    def step(self, batch: Any) -> StepResult:
+        """Return the loss of a batch by the stage's objective."""
         if self.overlap is not None:
             return self.overlap(self.model, batch)
         answer = self.model.loss(batch)

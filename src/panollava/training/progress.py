@@ -15,6 +15,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from panollava.training.module import StageModule
+from panollava.training.speed import Speed
+
 
 def progress_bar(console: Console | None = None) -> Progress:
     """Return a progress bar with counts, elapsed time and ETA; silent where standard error is no terminal."""
@@ -33,13 +36,21 @@ def progress_bar(console: Console | None = None) -> Progress:
 
 
 class StageProgress(Callback):
-    """Shows the batches of a stage on a shared progress bar."""
+    """Shows the batches of a stage on a shared progress bar, with a running mean of the loss and the speed.
 
-    def __init__(self, name: str, *, total: int) -> None:
-        self.name, self.total = name, total
+    Args:
+        module: The stage.
+        name: What to call the bar.
+        total: Batches of the stage.
+        speed: Measures how fast it runs; must come before this in the trainer's callbacks.
+    """
+
+    def __init__(self, module: StageModule, *, name: str, total: int, speed: Speed) -> None:
+        self.module, self.name, self.total, self.speed = module, name, total, speed
         self.bar = progress_bar()
         self.task: TaskID | None = None
         self._mean: float | None = None
+        self._seen = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the bar."""
@@ -54,11 +65,14 @@ class StageProgress(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Advance it, with a running mean of the loss."""
-        value = float(outputs["loss"]) if isinstance(outputs, dict) else float(outputs)
-        self._mean = value if self._mean is None else 0.95 * self._mean + 0.05 * value
+        """Advance it."""
+        losses = self.module.train_losses
+        if len(losses) > self._seen:  # a batch that was not finite adds none
+            self._seen = len(losses)
+            self._mean = losses[-1] if self._mean is None else 0.95 * self._mean + 0.05 * losses[-1]
         if self.task is not None:
-            self.bar.update(self.task, advance=1, note=f"loss {self._mean:.3f}")
+            loss = "" if self._mean is None else f"loss {self._mean:.3f}, "
+            self.bar.update(self.task, advance=1, note=loss + self.speed.note())
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop it."""

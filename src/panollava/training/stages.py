@@ -1,6 +1,7 @@
 """Run one stage of the table on a model: freeze, plan, fit, checkpoint."""
 
 import logging
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ import torch
 
 from panollava.checkpoints.format import component_state, save_checkpoint, state_hash
 from panollava.config import to_dict
-from panollava.config.schema import PanollavaConfig, StageConfig, TrainerConfig
+from panollava.config.schema import PanollavaConfig, StageConfig
 from panollava.data.augment import Augment
 from panollava.data.feature_key import FeatureKey
 from panollava.data.features import FeatureStore, Request
@@ -22,11 +23,14 @@ from panollava.errors import TrainingError
 from panollava.models.build import attach_adapter
 from panollava.models.protocol import PanoramaModel
 from panollava.models.vlm import PanoramaVLM
+from panollava.training.auto_batch import choose_batch, longest
+from panollava.training.finite import FinitePolicy, describer
+from panollava.training.fit import fit
 from panollava.training.freeze import Trainable, set_trainable
 from panollava.training.loader import LanguageBatches, PixelBatches, StagePlan, loader
 from panollava.training.module import StageModule
 from panollava.training.objectives import seeded_objective
-from panollava.training.progress import StageProgress, progress_bar
+from panollava.training.progress import progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +50,10 @@ class StageOutcome:
     final_loss: float
     val_loss: float | None
     checkpoint: str
+    batch_size: int
+    skipped_steps: int
+    best_step: int | None
+    speed: dict[str, float]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a plain tree."""
@@ -62,7 +70,7 @@ def run_stage(
     run_dir: Path,
     trained: set[str],
 ) -> StageOutcome:
-    """Train one stage and write its checkpoint to ``run_dir/<stage>/last``.
+    """Train one stage and write its checkpoint to ``run_dir/<stage>/last``, and ``best`` if it validates on the way.
 
     Args:
         model: The model; changed in place.
@@ -83,44 +91,44 @@ def run_stage(
     counts = set_trainable(model, stage.trains, vision_blocks=cfg.vision.trainable_blocks)
     _announce(stage, counts)
     started = time.monotonic()
+    shutil.rmtree(run_dir / stage.name / "best", ignore_errors=True)  # an earlier run's would pass for this one's
+    if cfg.trainer.auto_batch:
+        stage = _auto_batched(model, stage, cfg, train)
     plan = _plan(stage, len(train), seed=cfg.experiment.seed)
-    total = -(-len(plan.batches) // stage.accumulation)
-    module = StageModule(model, stage, total_steps=total, overlap=_objective(model, stage, cfg))
-    trainer = _trainer(cfg.trainer, stage, run_dir=run_dir, batches=len(plan.batches))
-    if trainer.world_size > 1:
-        raise TrainingError(
-            f"the trainer would use {trainer.world_size} processes, and this version trains in one: all would see "
-            "the same batches. Set trainer.devices: 1 and trainer.num_nodes: 1"
+    module = _module(model, stage, cfg, plan=plan, train=train)
+    first, second = _loaders(model, stage, cfg, plan=plan, train=train, val=val)
+
+    def save(name: str, step: int) -> None:
+        save_checkpoint(
+            model,
+            run_dir / stage.name / name,
+            config=to_dict(cfg),
+            stage=stage.name,
+            epoch=_epochs(plan, stage, steps=step),
+            step=step,
+            trained=trained | set(stage.trains),
+            val_loss=module.last_val_loss,
         )
+
     torch.manual_seed(cfg.experiment.seed)
-    trainer.fit(module, *_loaders(model, stage, cfg, plan=plan, train=train, val=val))
-    model.eval()
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    done = fit(module, cfg.trainer, train=first, val=second, run_dir=run_dir, save=save)
     trained.update(stage.trains)
-    epochs = plan.batches[-1][0] + 1
-    folder = save_checkpoint(
-        model,
-        run_dir / stage.name / "last",
-        config=to_dict(cfg),
-        stage=stage.name,
-        epoch=epochs,
-        step=int(trainer.global_step),
-        trained=trained,
-        val_loss=module.last_val_loss,
-    )
     return StageOutcome(
         name=stage.name,
         objective=stage.objective,
         trains=tuple(stage.trains),
         trainable=counts.trainable,
         frozen=counts.frozen,
-        steps=int(trainer.global_step),
-        epochs=epochs,
+        steps=done.steps,
+        epochs=_epochs(plan, stage, steps=done.steps),
         seconds=time.monotonic() - started,
         final_loss=float(np.mean(module.train_losses[-20:])),
         val_loss=module.last_val_loss,
-        checkpoint=str(folder),
+        checkpoint=str(run_dir / stage.name / "last"),
+        batch_size=stage.batch_size,
+        skipped_steps=module.finite.skipped,
+        best_step=done.best_step,
+        speed=done.rates,
     )
 
 
@@ -159,6 +167,40 @@ def _plan(stage: StageConfig, count: int, *, seed: int) -> StagePlan:
         epochs=stage.epochs,
         accumulation=stage.accumulation,
     )
+
+
+def _epochs(plan: StagePlan, stage: StageConfig, *, steps: int) -> int:
+    """Return how many epochs were begun after so many optimiser steps."""
+    return plan.batches[max(1, min(steps * stage.accumulation, len(plan.batches))) - 1][0] + 1
+
+
+def _module(
+    model: PanoramaVLM, stage: StageConfig, cfg: PanollavaConfig, *, plan: StagePlan, train: Sequence[PanoramaSamples]
+) -> StageModule:
+    limit, seed = stage.questions_per_panorama, cfg.experiment.seed
+    finite = FinitePolicy(
+        stage=stage.name,
+        rates={str(name): rate for name, rate in stage.lr.items()},
+        limit=cfg.trainer.max_skipped,
+        describe=describer(train, plan.batches, limit=limit, seed=seed),
+    )
+    total = -(-len(plan.batches) // stage.accumulation)
+    return StageModule(model, stage, total_steps=total, overlap=_objective(model, stage, cfg), finite=finite)
+
+
+def _auto_batched(
+    model: PanoramaVLM, stage: StageConfig, cfg: PanollavaConfig, train: Sequence[PanoramaSamples]
+) -> StageConfig:
+    """Return the stage with the largest batches that fit, and as many panoramas a step as before."""
+
+    def batch_of(size: int) -> Any:
+        plan = StagePlan(((0, longest(train, count=size)),))
+        return _loaders(model, stage, cfg, plan=plan, train=train, val=())[0].dataset[0]
+
+    module = _module(model, stage, cfg, plan=StagePlan(()), train=train)
+    size = choose_batch(module, cfg.trainer, batch_of=batch_of)
+    panoramas = stage.batch_size * stage.accumulation
+    return stage.model_copy(update={"batch_size": size, "accumulation": panoramas // size})
 
 
 def _objective(model: PanoramaVLM, stage: StageConfig, cfg: PanollavaConfig) -> Any:
@@ -210,32 +252,3 @@ def _fill(store: FeatureStore, model: PanoramaVLM, images: Sequence[Path], *, ro
         task = bar.add_task("encoding panoramas", total=len(images) + len(rolls), note="")
         store.fill(images, rolls=rolls, progress=lambda done, every: bar.update(task, completed=done, total=every))
     model.to(home)
-
-
-def _trainer(settings: TrainerConfig, stage: StageConfig, *, run_dir: Path, batches: int) -> Any:
-    """Return a Lightning trainer for one pass over the plan, which holds all epochs of the stage."""
-    from lightning import Trainer
-    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    logs = run_dir / "logs"
-    return Trainer(
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        num_nodes=settings.num_nodes,
-        strategy=settings.strategy,
-        precision=settings.precision,
-        max_epochs=1,
-        accumulate_grad_batches=stage.accumulation,
-        gradient_clip_val=settings.gradient_clip,
-        log_every_n_steps=settings.log_every,
-        logger=[CSVLogger(logs, name=stage.name, version=""), TensorBoardLogger(logs, name=stage.name, version="")],
-        callbacks=[StageProgress(f"stage {stage.name}", total=batches)],
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        default_root_dir=run_dir,
-    )

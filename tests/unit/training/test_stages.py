@@ -144,7 +144,7 @@ def spy_on_rates(cfg, panoramas, folder):
     return seen
 
 
-def test_a_loss_that_is_not_finite_stops_the_stage(tiny_config, panoramas, tmp_path):
+def test_a_stage_without_one_finite_step_is_an_error(tiny_config, panoramas, tmp_path):
     cfg = tiny_config()
     model = build_model(cfg)
     with torch.no_grad():
