@@ -207,10 +207,10 @@ class PanoramaVLM(nn.Module):
             (index if features is not None else 0, self.chat.question_ids(query, after_vision=after))
             for index, query in queries
         ]
-        if num_beams == 1 and temperature == 0:
+        placed = self._prefix_positions()
+        if num_beams == 1 and temperature == 0 and placed is None:
             limits = {"max_new_tokens": max_new_tokens, "batch_size": batch_size}
-            places = self._prefix_positions()
-            said = greedy(self.language, prefixes, rows, stop_id=self.chat.stop_id, positions=places, **limits)
+            said = greedy(self.language, prefixes, rows, stop_id=self.chat.stop_id, **limits)
         else:
             sampling = {"do_sample": True, "temperature": temperature} if temperature > 0 else {"do_sample": False}
             said = []
