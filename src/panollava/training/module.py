@@ -101,6 +101,8 @@ class StageModule(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Put frozen parts in evaluation mode: only the adapter has dropout, and only it may use it."""
         self.model.eval()
+        if self.model.resampler is not None:
+            self.model.resampler.train()  # masked drop hides tokens in training alone
         if "adapter" in self.stage.trains:
             self.model.language.train()
         recompute_in_training(self.model)
