@@ -16,7 +16,7 @@ p^2 / 2 + r (p + r).
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from einops import rearrange
@@ -31,6 +31,16 @@ PACKED = "panollava_packed"
 """Name under which Hugging Face models find this attention."""
 
 Kernel = Callable[["PackedAttention", Tensor, Tensor, Tensor, float | None, int | None], Tensor]
+
+
+class Packed(Protocol):
+    """Attention that knows how the tokens of a call belong together, and needs no mask to be told."""
+
+    def __call__(
+        self, q: Tensor, k: Tensor, v: Tensor, *, scale: float | None, window: int | None, layer: int
+    ) -> Float[Tensor, "b n h d"]:
+        """Return what every token reads."""
+        ...
 
 
 class PackedAttention:
@@ -76,6 +86,7 @@ class PackedAttention:
         *,
         scale: float | None,
         window: int | None = None,
+        layer: int = 0,  # noqa: ARG002 - all layers see alike
     ) -> Float[Tensor, "1 n h d"]:
         """Return what every token of the stream reads; ``g`` key heads serve ``h`` query heads.
 
@@ -85,6 +96,7 @@ class PackedAttention:
             v: Values.
             scale: Factor of the scores; None for 1 / sqrt(d).
             window: How many positions back a token sees, itself included (sliding attention); None for all.
+            layer: Number of the layer that asks.
         """
         return KERNELS[self.kernel](self, q, k, v, scale, window)
 
@@ -180,14 +192,14 @@ def packed_attention(
     value: Float[Tensor, "b g n d"],
     attention_mask: Tensor | None,
     *,
-    packed: PackedAttention | None = None,
+    packed: Packed | None = None,
     scaling: float | None = None,
     sliding_window: int | None = None,
     **others: Any,
 ) -> tuple[Float[Tensor, "b n h d"], None]:
     """Attend as Hugging Face's attention interface asks: packed where the call says so, else with its own SDPA."""
     if packed is not None:
-        return packed(query, key, value, scale=scaling, window=sliding_window), None
+        return packed(query, key, value, scale=scaling, window=sliding_window, layer=module.layer_idx), None
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     read, _ = sdpa_attention_forward(

@@ -2,9 +2,9 @@
 
 ::
 
-    prefix of panorama 0  |P P P P P|  --> keys and values, read once
-        question 0a                |. q q q|a a a        rows of one batch: left-padded questions behind
-        question 0b                |q q q q|a            a copy of the keys and values of their panorama
+    prefix of panorama 0  |P P P P P|  --> keys and values, read once, kept once
+        question 0a                |. q q q|a a a        rows of one batch: left-padded questions
+        question 0b                |q q q q|a            behind the keys and values of their panorama
     prefix of panorama 1  |P P P P P|
         question 1a                |. . q q|a a
 
@@ -14,12 +14,25 @@ answer does not depend on the other rows of its batch.
 
 import copy
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from panollava.models.attention import PACKED
+from panollava.models.decode_attention import BranchReader, read_prefixes
 from panollava.models.language import LanguageModel
+
+
+class Reader(Protocol):
+    """Reads more tokens of every row of a batch, behind those that it has read."""
+
+    def __call__(
+        self, embedded: Float[Tensor, "b s d"], positions: Int[Tensor, "b s"], real: Bool[Tensor, "b s"]
+    ) -> Float[Tensor, "b d"]:
+        """Return the hidden state of the last token of each row; ``real`` is False for padding."""
+        ...
 
 
 @torch.no_grad()
@@ -31,7 +44,6 @@ def greedy(
     stop_id: int,
     max_new_tokens: int,
     batch_size: int,
-    positions: Int[Tensor, " n"] | None = None,
 ) -> list[list[int]]:
     """Return the ids of the greedy answer to each question, without the stop token.
 
@@ -42,47 +54,81 @@ def greedy(
         stop_id: Id that ends an answer.
         max_new_tokens: Longest answer.
         batch_size: Questions that are answered together.
-        positions: Positions of the prefix, where they do not count up from 0; those of a question count on from n.
     """
-    placed = None if positions is None else positions.expand(len(prefixes), -1)
-    seen = None if positions is None else torch.ones_like(placed)  # else jumps would read as packed sequences
-    read = language.model.base_model(
-        inputs_embeds=prefixes, attention_mask=seen, position_ids=placed, use_cache=True
-    ).past_key_values
+    shares = language.model.config._attn_implementation == PACKED and prefixes.shape[1] > 0
+    make = _SharedReader if shares else _CachedReader
+    read = make.read(language, prefixes)
     answers: list[list[int]] = []
     for start in range(0, len(questions), batch_size):
         chunk = questions[start : start + batch_size]
-        cache = copy.deepcopy(read)
-        cache.batch_select_indices(torch.tensor([row for row, _ in chunk], device=prefixes.device))
-        answers += _answer(
-            language, cache, [ids for _, ids in chunk], prefixes.shape[1], stop_id=stop_id, limit=max_new_tokens
-        )
+        rows = [ids for _, ids in chunk]
+        room = max(map(len, rows)) + max_new_tokens
+        reader = make(language, read, [row for row, _ in chunk], room=room)
+        answers += _answer(language, reader, rows, prefixes.shape[1], stop_id=stop_id, limit=max_new_tokens)
     return answers
 
 
+class _SharedReader:
+    """Keeps the keys of a prefix once for all of its rows."""
+
+    def __init__(self, language: LanguageModel, read: Any, owners: list[int], *, room: int) -> None:
+        self.model, self.branches = language.model, BranchReader(read, owners, room=room)
+
+    @staticmethod
+    def read(language: LanguageModel, prefixes: Float[Tensor, "p n d"]) -> Any:
+        return read_prefixes(language.model, prefixes)
+
+    def __call__(self, embedded: Tensor, positions: Tensor, real: Tensor) -> Tensor:
+        self.branches.advance(positions, real)
+        hidden: Tensor = self.model.base_model(
+            inputs_embeds=embedded,
+            attention_mask=embedded.new_zeros(1, 1, 1, 1),  # unread: the branches have their own masks
+            position_ids=positions,
+            use_cache=False,
+            packed=self.branches,
+        ).last_hidden_state
+        return hidden[:, -1]
+
+
+class _CachedReader:
+    """Copies the keys of a prefix to each of its rows, for architectures whose attention is their own."""
+
+    def __init__(self, language: LanguageModel, read: Any, owners: list[int], *, room: int) -> None:  # noqa: ARG002
+        self.model, self.cache = language.model, copy.deepcopy(read)
+        self.cache.batch_select_indices(torch.tensor(owners, device=language.model.device))
+        self.mask = torch.ones(len(owners), int(read.get_seq_length()), dtype=torch.long, device=language.model.device)
+
+    @staticmethod
+    def read(language: LanguageModel, prefixes: Float[Tensor, "p n d"]) -> Any:
+        return language.model.base_model(inputs_embeds=prefixes, use_cache=True).past_key_values
+
+    def __call__(self, embedded: Tensor, positions: Tensor, real: Tensor) -> Tensor:
+        self.mask = torch.cat([self.mask, real.long()], dim=1)
+        hidden: Tensor = self.model.base_model(
+            inputs_embeds=embedded,
+            attention_mask=self.mask,
+            position_ids=positions,
+            past_key_values=self.cache,
+            use_cache=True,
+        ).last_hidden_state
+        return hidden[:, -1]
+
+
 def _answer(
-    language: LanguageModel, cache: object, questions: list[list[int]], prefix: int, *, stop_id: int, limit: int
+    language: LanguageModel, reader: Reader, questions: list[list[int]], prefix: int, *, stop_id: int, limit: int
 ) -> list[list[int]]:
     device = language.model.device
     width = max(len(ids) for ids in questions)
     pads = torch.tensor([width - len(ids) for ids in questions], device=device)
     ids = torch.tensor([[0] * (width - len(q)) + q for q in questions], device=device)
     place = torch.arange(width, device=device)
-    mask = torch.cat(
-        [torch.ones(len(questions), prefix, device=device), (place >= pads[:, None]).float()], dim=1
-    ).long()
+    real = place >= pads[:, None]
     positions = prefix + (place - pads[:, None]).clamp(min=0)
     said: list[list[int]] = [[] for _ in questions]
     open_rows = set(range(len(questions)))
     for step in range(limit):
-        hidden = language.model.base_model(
-            inputs_embeds=language.embed(ids),
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state
-        ids = language.head(hidden[:, -1]).argmax(dim=-1, keepdim=True)
+        hidden = reader(language.embed(ids), positions, real)
+        ids = language.head(hidden).argmax(dim=-1, keepdim=True)
         for row, token in enumerate(ids[:, 0].tolist()):
             if row in open_rows and token == stop_id:
                 open_rows.discard(row)
@@ -90,6 +136,5 @@ def _answer(
                 said[row].append(token)
         if not open_rows or step == limit - 1:
             break
-        mask = torch.cat([mask, mask.new_ones(len(questions), 1)], dim=1)
-        positions = positions[:, -1:] + 1
+        positions, real = positions[:, -1:] + 1, real.new_ones(len(questions), 1)
     return said
