@@ -109,6 +109,7 @@ def compare_items(
     metrics: Sequence[str] = DEFAULT_METRICS,
     tokenizer: str | None = None,
     custom: Mapping[str, Metric] = MappingProxyType({}),
+    prepared: Mapping[str, Metric] = MappingProxyType({}),
     resampling: Resampling | None = None,
 ) -> Comparison:
     """Score both and test their differences; arguments as ``score_items``, resampled 10,000 times when not said.
@@ -126,7 +127,10 @@ def compare_items(
     """
     chosen = resampling or Resampling(RESAMPLES)
     second = paired(first, second)
-    reports = [score_items(each, metrics=metrics, tokenizer=tokenizer, custom=custom) for each in (first, second)]
+    reports = [
+        score_items(each, metrics=metrics, tokenizer=tokenizer, custom=custom, prepared=prepared)
+        for each in (first, second)
+    ]
     pairs = list(zip(*(report.results for report in reports), strict=True))
     clusters = cluster_ids(first)
     tested = [(a.totals, b.totals) for a, b in pairs if a.totals is not None and b.totals is not None]
