@@ -1,0 +1,90 @@
+"""Load the pretrained models that scores are computed with; a model that is not there makes a score missing.
+
+They are the judges, not the model under test: weights are named by the user (a folder, or an id on the hub) and are
+named in signatures by their checksum.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from panollava.errors import MetricUnavailable
+
+logger = logging.getLogger(__name__)
+
+BATCH = 32
+
+
+def load_pretrained(kind: str, path: str, *, loader: Callable[[str], Any]) -> Any:
+    """Return what the loader makes of a path, for one of ``evaluation.models``.
+
+    Raises:
+        MetricUnavailable: It cannot be loaded; the message names the key and the path.
+    """
+    try:
+        return loader(path)
+    except (OSError, ValueError, KeyError) as error:
+        first = " ".join(str(error).split())[:300]
+        raise MetricUnavailable(
+            f"the model '{path}' of evaluation.models.{kind} (--model {kind}=PATH) cannot be loaded: {first}. Give a"
+            " folder with config.json, safetensors and tokenizer, or a hub id that can be reached."
+        ) from error
+
+
+def load_eval(kind: str, path: str, *, model: Any) -> Any:
+    """Return a model class's pretrained instance on the best device, in full precision, not training."""
+    loaded = load_pretrained(kind, path, loader=lambda where: model.from_pretrained(where, dtype=torch.float32))
+    return loaded.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_tokenizer(kind: str, path: str) -> Any:
+    """Return the tokenizer of a model; errors as ``load_pretrained``."""
+    from transformers import AutoTokenizer
+
+    return load_pretrained(kind, path, loader=AutoTokenizer.from_pretrained)
+
+
+def weights_signature(path: str, model: Any) -> str:
+    """Return the name of a model and the first digits of the sha256 of its weights, or its commit on the hub."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return f"{path}@{str(getattr(model.config, '_commit_hash', None) or 'unknown')[:8]}"
+    digest = hashlib.sha256()
+    for file in sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]):
+        with file.open("rb") as data:
+            digest.update(hashlib.file_digest(data, "sha256").digest())
+    return f"{folder.name}@{digest.hexdigest()[:8]}"
+
+
+def batches(texts: Sequence[str]) -> Iterator[list[int]]:
+    """Yield the places of texts in batches of similar length, so that little is padded.
+
+    Example:
+        >>> list(batches(["aaa", "a", "aa"]))
+        [[1, 2, 0]]
+    """
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    for start in range(0, len(order), BATCH):
+        yield order[start : start + BATCH]
+
+
+def token_limit(tokenizer: Any, config: Any) -> int:
+    """Return how many tokens a model reads at most; longer texts are cut.
+
+    The tokenizer says so, or else the table of positions. (Models of RoBERTa's kind start to count positions behind
+    the padding token, which is why their tables are longer than what they read.)
+    """
+    positions = getattr(config, "max_position_embeddings", None) or 512
+    if config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
+        positions -= int(config.pad_token_id or 0) + 1
+    return int(min(tokenizer.model_max_length, positions))
+
+
+def to_device(inputs: Any, model: Any) -> dict[str, Tensor]:
+    """Return the tensors of a tokenizer's output on the model's device."""
+    return {name: value.to(model.device) for name, value in inputs.items()}
