@@ -1,6 +1,8 @@
 """Resamplers: how many tokens, and where they look."""
 
 import inspect
+import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -150,3 +152,10 @@ def test_the_configuration_offers_these_kinds_and_these_settings():
     for name, field in ResamplerConfig.model_fields.items():
         if name != "kind":
             assert settings[name].default == field.default, name
+
+
+def test_the_page_says_the_same():
+    page = (Path(__file__).parents[4] / "docs" / "resamplers.md").read_text(encoding="utf-8")
+    rows = [[c.strip() for c in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| `")]
+    said = {row[0].strip("`"): (row[2] == "yes", tuple(re.findall(r"`(\w+)`", row[3]))) for row in rows}
+    assert said == {kind: (kind not in WITHOUT_PLACE, reads) for kind, reads in RESAMPLER_READS.items()}
