@@ -20,7 +20,7 @@ TORCH_STAMP := $(VENV)/.stamp-torch-$(shell printf '%s %s' '$(TORCH)' '$(TORCH_I
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev run test lint format bench-geometry docker-build clean clean-all
+.PHONY: help setup setup-dev run test lint format bench-geometry bench-metrics docker-build clean clean-all
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -48,6 +48,9 @@ format: setup-dev  ## Rewrite the files in the project's style.
 
 bench-geometry: $(VENV)/.stamp-bench  ## Install the peers, then measure views and accuracy against them (ARGS=).
 	@$(BIN)/python benchmarks/geometry.py $(ARGS)
+
+bench-metrics: $(VENV)/.stamp-bench  ## Install the official scorers, then measure captions' metrics against them (ARGS=).
+	@$(BIN)/python benchmarks/metrics.py $(ARGS)
 
 docker-build:  ## Build the image panollava (TORCH=, TORCH_INDEX=).
 	docker build --build-arg TORCH='$(TORCH)' --build-arg TORCH_INDEX='$(TORCH_INDEX)' -t panollava .
@@ -85,6 +88,6 @@ $(VENV)/.stamp-dev: $(TORCH_STAMP) pyproject.toml constraints.txt
 
 # None of the peers needs torchvision or another torch than the installed one.
 $(VENV)/.stamp-bench: $(TORCH_STAMP) pyproject.toml constraints.txt
-	@echo "installing panollava with the peers of the benchmark (about a minute)"
+	@echo "installing panollava with the peers of the benchmarks (about a minute)"
 	@$(PIP) -c constraints.txt -e '.[bench]'
 	@touch $(VENV)/.stamp-run $@
