@@ -39,6 +39,14 @@ def test_a_stage_frees_what_the_one_before_froze(tiny_model):
     assert training(model) == {"projector"}
 
 
+@pytest.mark.parametrize("kind", ["none", "rotary"])
+def test_a_position_without_parameters_is_no_mistake_of_the_stage(tiny_model, kind):
+    counts = set_trainable(tiny_model(f"position.kind={kind}"), ["projector", "position"], vision_blocks=0)
+    assert set(counts.trainable) == {"projector"}
+    with pytest.raises(TrainingError, match="'position', but the model has none"):
+        set_trainable(tiny_model(blind=True), ["position"], vision_blocks=0)
+
+
 @pytest.mark.parametrize(
     ("components", "message"),
     [

@@ -38,7 +38,7 @@ def spherical_harmonics(rays: Float[Tensor, "*batch 3"], *, degree: int) -> Floa
 
     Example:
         >>> up = torch.tensor([0.0, -1.0, 0.0])
-        >>> spherical_harmonics(up, degree=1).mul(math.sqrt(4 * math.pi)).round(decimals=3).tolist()
+        >>> [round(float(y), 3) for y in spherical_harmonics(up, degree=1) * math.sqrt(4 * math.pi)]
         [1.0, 0.0, 1.732, 0.0]
     """
     if not 0 <= degree <= MAX_DEGREE:

@@ -1,6 +1,6 @@
 """What every resampler promises."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -22,4 +22,8 @@ class Resampler(Protocol):
 
     def token_count(self, rows: int, cols: int) -> int:
         """Return the number of output tokens of a view with ``rows x cols`` patches."""
+        ...
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch between training and evaluation, as every ``nn.Module`` does."""
         ...

@@ -35,6 +35,8 @@ def selective_scan(
 ) -> Float[Tensor, "n t d"]:
     """Return y; by the fused kernel of ``mamba_ssm`` on a GPU where that is installed, else by this file's scan.
 
+    States are float32 at least, whatever the type of the input.
+
     Example:
         >>> one = torch.ones(1, 3, 1)
         >>> A, D = torch.zeros(1, 1), torch.zeros(1)
@@ -44,9 +46,10 @@ def selective_scan(
     kernel = fused_kernel() if x.is_cuda else None
     if kernel is not None:
         return call_kernel(kernel, x, delta, A=A, B=B, C=C, D=D)
-    decay = torch.exp(delta[..., None] * A)
-    states = linear_scan(decay, (delta * x)[..., None] * B[:, :, None, :])
-    return torch.einsum("ntds,nts->ntd", states, C) + D * x
+    wide = torch.promote_types(x.dtype, torch.float32)  # halves would forget small steps, as the kernel does not
+    u, step, b, c = (v.to(wide) for v in (x, delta, B, C))
+    states = linear_scan(torch.exp(step[..., None] * A.to(wide)), (step * u)[..., None] * b[:, :, None, :])
+    return ((states * c[:, :, None, :]).sum(dim=-1) + D.to(wide) * u).to(x.dtype)
 
 
 def linear_scan(

@@ -77,6 +77,15 @@ def test_the_selective_scan_is_that_of_the_paper():
     torch.testing.assert_close(selective_scan(x, delta, **parts), equations(x, delta, **parts), rtol=0, atol=1e-12)
 
 
+def test_states_of_halves_are_kept_in_full():
+    x, delta, parts = selective_case()
+    half = [v.bfloat16() for v in (x, delta)], {k: v.bfloat16() for k, v in parts.items()}
+    got = selective_scan(*half[0], **half[1])
+    wanted = equations(*(v.double() for v in half[0]), **{k: v.double() for k, v in half[1].items()})
+    assert got.dtype == torch.bfloat16
+    torch.testing.assert_close(got.double(), wanted, rtol=2**-8, atol=1e-6)  # one rounding, at the end
+
+
 def test_a_step_depends_on_what_came_before_and_on_nothing_after():
     x, delta, parts = selective_case()
     later = x.clone()
