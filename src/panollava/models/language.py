@@ -1,6 +1,5 @@
-"""The language model: any Hugging Face causal LM, its tokenizer, and its LoRA adapter."""
+"""The language model: any Hugging Face causal LM, and its tokenizer."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from panollava.text.chat import IGNORE_INDEX
 
 EAGER_ONLY = ("gemma2",)
 """Architectures whose attention has logit soft-capping, which SDPA cannot express."""
-
-LORA_MARK = "lora_"
 
 
 class LanguageModel(nn.Module):
@@ -181,44 +178,3 @@ def choose_attention(model_type: str, wanted: str) -> str:
     if model_type in EAGER_ONLY and wanted != "eager":
         raise ModelError(f"{model_type} runs with eager attention only, not '{wanted}': set language.attention: auto")
     return wanted
-
-
-def add_lora(
-    language: LanguageModel,
-    *,
-    r: int,
-    alpha: float,
-    dropout: float,
-    target_modules: str | Sequence[str] = "auto",
-) -> int:
-    """Put LoRA matrices beside the LM's linear layers, in place; return the number of adapter parameters.
-
-    ``auto`` adapts every linear layer of the decoder except the output head (PEFT's ``all-linear``). The matrices are
-    float32, whatever the type of the frozen weights.
-
-    Raises:
-        ModelError: If no module matches, or the LM has an adapter already.
-    """
-    from peft import LoraConfig, inject_adapter_in_model
-
-    if any(LORA_MARK in name for name, _ in language.named_parameters()):
-        raise ModelError("the language model has a LoRA adapter already; build it anew to change rank or targets")
-    targets = [target_modules] if isinstance(target_modules, str) else list(target_modules)
-    if targets == ["auto"]:
-        head = language.model.get_output_embeddings()
-        targets = sorted(
-            {
-                name.rsplit(".", 1)[-1]
-                for name, module in language.model.named_modules()
-                if isinstance(module, nn.Linear) and module is not head
-            }
-        )
-    config = LoraConfig(r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, bias="none")
-    try:
-        inject_adapter_in_model(config, language.model)
-    except ValueError as error:
-        raise ModelError(f"LoRA found no module named {targets} in the language model: {error}") from error
-    adapter = [p for name, p in language.named_parameters() if LORA_MARK in name]
-    for parameter in adapter:  # PEFT gives it the base's type, but steps of 1e-4 vanish in half precision
-        parameter.data = parameter.data.float()
-    return sum(parameter.numel() for parameter in adapter)

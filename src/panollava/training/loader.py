@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
 
@@ -10,6 +11,7 @@ from panollava.data.dataset import choose_questions, conversations, step_plan
 from panollava.data.features import FeatureStore, Request
 from panollava.data.images import DEFAULT_OPTIONS, ImageOptions
 from panollava.data.manifest import PanoramaSamples
+from panollava.data.prefetch import prefetched
 from panollava.data.views import Tensors, stacked, stacked_views
 from panollava.models.vlm import PanoramaBatch, PanoramaVLM
 from panollava.text.directions import conversation_freedom
@@ -165,6 +167,14 @@ class _InOrder:
         return self.count
 
 
+class _Prefetching(DataLoader):
+    """A loader whose next batches are read by a thread where no other process reads them."""
+
+    def __iter__(self) -> Iterator[Any]:
+        items = iter(super().__iter__())
+        return items if self.num_workers else prefetched(items)
+
+
 def loader(batches: LanguageBatches | PixelBatches, *, workers: int) -> DataLoader:
-    """Return a loader over whole batches: batching is the plan's, not the loader's."""
-    return DataLoader(batches, batch_size=None, sampler=_InOrder(len(batches)), num_workers=workers)
+    """Return a loader over whole batches, read ahead of time: batching is the plan's, not the loader's."""
+    return _Prefetching(batches, batch_size=None, sampler=_InOrder(len(batches)), num_workers=workers)

@@ -93,10 +93,11 @@ class Speed(Callback):
         self.model, self.peak = model, peak_flops(device, precision=precision)
         self.rates: dict[str, float] = {}
         self._batches: deque[tuple[float, BatchSize]] = deque(maxlen=WINDOW)
-        self._last = self._paused = 0.0
+        self._last = self._paused = self._flops = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock, now that it is known what trains."""
+        self._flops = flops_per_token(self.model)
         self._last = time.perf_counter()
 
     def on_train_batch_end(
@@ -139,5 +140,5 @@ class Speed(Callback):
         if tokens:
             rates |= {"tokens_per_s": tokens / seconds, "padding": padded / (tokens + padded)}
             if self.peak is not None:
-                rates["mfu"] = rates["tokens_per_s"] * flops_per_token(self.model) / self.peak
+                rates["mfu"] = rates["tokens_per_s"] * self._flops / self.peak
         return rates

@@ -90,6 +90,8 @@ def run_stage(
         attach_adapter(model, cfg)
     counts = set_trainable(model, stage.trains, vision_blocks=cfg.vision.trainable_blocks)
     _announce(stage, counts)
+    if stage.objective == "language":
+        logger.info("  attention  %s", _attention(model, cfg.trainer))
     started = time.monotonic()
     shutil.rmtree(run_dir / stage.name / "best", ignore_errors=True)  # an earlier run's would pass for this one's
     if cfg.trainer.auto_batch:
@@ -148,6 +150,15 @@ def feature_store(model: PanoramaModel, cfg: PanollavaConfig) -> FeatureStore | 
         return tuple(f.cpu() for f in model.encode(tuple(v.to(device) for v in views)))
 
     return FeatureStore(encode=encode, layout=model.layout, folder=folder, key=key, images=images)
+
+
+def _attention(model: PanoramaVLM, settings: TrainerConfig) -> str:
+    """Return the attention kernel that a stage will use, for people."""
+    gpu = settings.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    device = "cuda" if gpu else "mps" if settings.accelerator == "mps" else "cpu"
+    kinds = {"bf16": torch.bfloat16, "16": torch.float16}
+    dtype = kinds.get(settings.precision.split("-")[0], model.language.dtype)
+    return f"{model.language.kernel(torch.device(device), dtype=dtype)} ({device}, {str(dtype).removeprefix('torch.')})"
 
 
 def _announce(stage: StageConfig, counts: Trainable) -> None:

@@ -5,7 +5,8 @@ import torch
 
 from panollava.config.memory import BYTES, DecoderShape, inference_memory, training_memory
 from panollava.config.zoo import stored_configs
-from panollava.models.language import add_lora, load_language
+from panollava.models.adapter import add_lora
+from panollava.models.language import load_language
 
 FAMILIES = ("qwen2", "qwen3", "llama", "smollm3", "gemma3")
 """Gemma 2 runs eager attention, whose scores grow with the square of the length; the formula leaves that out."""

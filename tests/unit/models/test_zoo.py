@@ -17,7 +17,8 @@ from transformers import (
 from panollava.config.memory import DecoderShape
 from panollava.config.presets import list_presets
 from panollava.config.zoo import PRESETS, ModelPreset, stored_configs
-from panollava.models.language import LanguageModel, add_lora
+from panollava.models.adapter import add_lora
+from panollava.models.language import LanguageModel
 from panollava.models.vision import contract_of
 
 TOWERS = {
