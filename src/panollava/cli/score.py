@@ -31,6 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a metric of your own: function(predictions, references) -> one float, or one per item",
     )
     parser.add_argument(
+        "--model",
+        metavar="NAME=PATH",
+        action="append",
+        default=[],
+        help="weights that a metric needs, folder or hub id: clip, dino, sbert, bert; and bert_layer=N",
+    )
+    parser.add_argument(
         "--protocol",
         choices=["grouped", "rows"],
         help="grouped: rows with the same image and query are one item with several references (default where"
@@ -70,9 +77,9 @@ def _score(args: argparse.Namespace, resampling: "Resampling | None") -> int:
     from panollava.errors import MetricUnavailable
     from panollava.metrics import read_predictions, score_items, with_intervals
 
-    names, custom = _metrics(args)
+    names, custom, prepared = _metrics(args)
     items = read_predictions(args.predictions[0]).items(protocol=args.protocol)
-    report = score_items(items, metrics=names, tokenizer=args.tokenizer, custom=custom)
+    report = score_items(items, metrics=names, tokenizer=args.tokenizer, custom=custom, prepared=prepared)
     if resampling is not None:
         report = with_intervals(report, items=items, resampling=resampling)
     show(report)
@@ -91,10 +98,16 @@ def _compare(args: argparse.Namespace, resampling: "Resampling") -> int:
     from panollava.errors import MetricUnavailable
     from panollava.metrics import compare_items, read_predictions
 
-    names, custom = _metrics(args)
+    names, custom, prepared = _metrics(args)
     first, second = (read_predictions(path).items(protocol=args.protocol) for path in args.predictions)
     comparison = compare_items(
-        first, second, metrics=names, tokenizer=args.tokenizer, custom=custom, resampling=resampling
+        first,
+        second,
+        metrics=names,
+        tokenizer=args.tokenizer,
+        custom=custom,
+        prepared=prepared,
+        resampling=resampling,
     )
     show_comparison(comparison, names=(str(args.predictions[0]), str(args.predictions[1])))
     if args.json:
@@ -108,10 +121,23 @@ def _compare(args: argparse.Namespace, resampling: "Resampling") -> int:
     return 0
 
 
-def _metrics(args: argparse.Namespace) -> "tuple[list[str], dict[str, Metric]]":
-    """Return the names of the metrics, those of the user last, and the user's metrics by name."""
+def _metrics(args: argparse.Namespace) -> "tuple[list[str], dict[str, Metric], dict[str, Metric]]":
+    """Return the names of the metrics, those of the user last; the user's metrics, and those with a model, by name."""
     from panollava.metrics import DEFAULT_METRICS, load_custom
 
-    custom = load_custom(args.custom)
-    names = [name.strip() for name in args.metrics.split(",")] if args.metrics else list(DEFAULT_METRICS)
-    return [*names, *(name for name in custom if name not in names)], custom
+    custom, prepared = load_custom(args.custom), _prepared(args)
+    default = [*DEFAULT_METRICS, *prepared]
+    names = [name.strip() for name in args.metrics.split(",")] if args.metrics else default
+    return [*names, *(name for name in custom if name not in names)], custom, prepared
+
+
+def _prepared(args: argparse.Namespace) -> "dict[str, Metric]":
+    """Return the metrics that the given models make possible; their pictures lie below the first file's folder."""
+    if not args.model:  # and nothing of torch is imported
+        return {}
+    from transformers.utils import logging
+
+    from panollava.evaluation.model_scores import model_metrics, parse_models
+
+    logging.disable_progress_bar()
+    return model_metrics(parse_models(args.model), folder=args.predictions[0].parent)

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, Field, model_validator
 
 from panollava.config.images import ImagesConfig
+from panollava.config.judges import JudgesConfig, SpiceConfig
 from panollava.config.sections import (
     ExperimentConfig,
     LanguageConfig,
@@ -79,6 +80,8 @@ class EvaluationConfig(Section):
     custom_metrics: dict[str, str] = Field(
         {}, description="Metrics of your own, name: path/to/file.py:function; see docs/evaluation-metrics.md."
     )
+    models: JudgesConfig = Field(JudgesConfig(), description="Pretrained models that metrics need.")
+    spice: SpiceConfig = Field(SpiceConfig(), description="How SPICE's program is run.")
     max_samples: int | None = Field(None, ge=1, description="Score only the first samples; null: all.")
     batch_size: int = Field(8, ge=1, description="Panoramas that are encoded together.")
     rolls: Literal[0, 2, 4, 8] = Field(

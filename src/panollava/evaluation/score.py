@@ -31,6 +31,7 @@ def score(
     metrics: Sequence[str],
     tokenizer: str | None = None,
     custom: Mapping[str, Metric] = MappingProxyType({}),
+    prepared: Mapping[str, Metric] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the scores of one model as the plain tree that ``metrics.json`` holds.
 
@@ -42,6 +43,7 @@ def score(
         metrics: Names of caption metrics.
         tokenizer: One tokenizer for all of them; None: each one's official.
         custom: Metrics of the user's own by name; they are scored after the others.
+        prepared: Metrics of ours with the models or settings they need, by name.
     """
     asked = [s for s in answers.samples if is_question(s)]
     told = [s for s in answers.samples if not is_question(s)] or answers.samples
@@ -54,11 +56,11 @@ def score(
     items = group_rows(
         [s.prediction or "" for s in told],
         [s.answer or "" for s in told],
-        images=[s.image_id for s in told],
+        images=[str(s.image) for s in told],
         queries=[s.query for s in told],
     )
     names = [*metrics, *(name for name in custom if name not in metrics)]
-    report = score_items(items, metrics=names, tokenizer=tokenizer, custom=custom)
+    report = score_items(items, metrics=names, tokenizer=tokenizer, custom=custom, prepared=prepared)
     likelihood = perplexity(answers.nll, token_counts=answers.tokens)
     return {
         "accuracy": float(np.mean(correct)) if asked else None,

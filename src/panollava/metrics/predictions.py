@@ -1,6 +1,7 @@
 """Read a predictions file: ``image_path,original_query,prediction,reference``; the last two are required.
 
-The columns ``nll`` and ``tokens``, where the file has them, are kept for perplexity; any other is ignored.
+The columns ``nll`` and ``tokens``, where the file has them, are kept for perplexity, and ``reference_image`` for
+DINO similarity; any other is ignored.
 """
 
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 REQUIRED = ("prediction", "reference")
 KEY = ("image_path", "original_query")
 LIKELIHOOD = ("nll", "tokens")
+KEPT = (*LIKELIHOOD, "reference_image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def read_predictions(path: Path) -> Predictions:
     """
     sheet = read_sheet(path, required=REQUIRED)
     columns: dict[str, tuple[str, ...]] = {}
-    for name in (*REQUIRED, *KEY, *LIKELIHOOD):
+    for name in (*REQUIRED, *KEY, *KEPT):
         if sheet.header.count(name) > 1:
             raise DataError(f"{path}: row 1: the column '{name}' appears {sheet.header.count(name)} times. Keep one.")
         if name in sheet.header:
@@ -122,5 +124,5 @@ def read_predictions(path: Path) -> Predictions:
         columns["reference"],
         columns.get(KEY[0]),
         columns.get(KEY[1]),
-        {name: columns[name] for name in LIKELIHOOD if name in columns},
+        {name: columns[name] for name in KEPT if name in columns},
     )

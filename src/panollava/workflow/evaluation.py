@@ -14,16 +14,20 @@ from typing import Any
 import torch
 
 from panollava.checkpoints.resolve import resolve_checkpoint
-from panollava.config.schema import PanollavaConfig
+from panollava.config.schema import EvaluationConfig, PanollavaConfig
 from panollava.data.manifest import Sample
 from panollava.data.sources import ensure_synthetic, evaluation_samples
 from panollava.data.writers import write_predictions_csv
 from panollava.errors import DataError
+from panollava.evaluation.model_scores import ModelPaths, model_metrics
 from panollava.evaluation.panoramic import roll_scores, roll_trials
 from panollava.evaluation.predict import answer
 from panollava.evaluation.score import score
 from panollava.inference.session import Session
 from panollava.metrics import load_custom
+from panollava.metrics.metric import Metric
+from panollava.metrics.scene import spice_metric
+from panollava.metrics.spice import SpiceSettings
 from panollava.training.progress import progress_bar
 from panollava.training.stages import feature_store
 from panollava.workflow.configuration import WorkflowConfig, plain
@@ -131,10 +135,25 @@ def evaluate(session: Session, samples: list[Sample], cfg: PanollavaConfig, *, o
         answers = answer(session.model, samples, cfg, store=store, progress=advance)
     # Absolute: a relative path is read as one below the file's own folder, and the images lie elsewhere.
     write_predictions_csv(out, [replace(s, image=s.image.resolve()) for s in answers.samples])
-    scores = score(answers, metrics=cfg.evaluation.metrics, tokenizer=cfg.evaluation.tokenizer, custom=custom)
+    scores = score(
+        answers,
+        metrics=cfg.evaluation.metrics,
+        tokenizer=cfg.evaluation.tokenizer,
+        custom=custom,
+        prepared=prepared_metrics(cfg.evaluation),
+    )
     if cfg.evaluation.rolls and not session.model.blind:
         scores["panoramic"] = _rolled(session, answers.samples, cfg)
     return scores
+
+
+def prepared_metrics(evaluation: EvaluationConfig) -> dict[str, Metric]:
+    """Return the metrics that need models or settings, with those that the configuration names."""
+    models, spice = evaluation.models, evaluation.spice
+    paths = ModelPaths(models.clip, models.dino, models.sbert, models.bert, models.bert_layer)
+    folder = None if spice.corenlp is None else Path(spice.corenlp)
+    settings = SpiceSettings(corenlp=folder, memory=spice.memory, timeout_s=spice.timeout_s)
+    return {**model_metrics(paths, folder=Path()), "spice": spice_metric(settings)}
 
 
 def _rolled(session: Session, answered: list[Sample], cfg: PanollavaConfig) -> dict[str, Any]:
