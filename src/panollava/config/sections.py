@@ -149,9 +149,12 @@ class LanguageConfig(Section):
     )
     revision: str | None = Field(None, description="Branch, tag or commit on the hub; null: the default branch.")
     dtype: Dtype = Field("float32", description="Number type of the model's weights.")
-    attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = Field(
+    attention: Literal[
+        "auto", "eager", "sdpa", "flex_attention", "varlen", "flash_attention_2", "flash_attention_3"
+    ] = Field(
         "auto",
-        description="Attention implementation; auto: PyTorch SDPA, or eager where there is no other (Gemma 2).",
+        description="Attention kernel; auto: the fastest that device and model can (eager for Gemma 2); "
+        "'panollava bench attention' measures them.",
     )
     quantization: Literal["nf4", "int8"] | None = Field(
         None, description="Keep the frozen base in 4 or 8 bits, by bitsandbytes (QLoRA); null: as dtype says."

@@ -13,7 +13,7 @@ import torch
 
 from panollava.checkpoints.format import component_state, save_checkpoint, state_hash
 from panollava.config import to_dict
-from panollava.config.schema import PanollavaConfig, StageConfig
+from panollava.config.schema import PanollavaConfig, StageConfig, TrainerConfig
 from panollava.data.augment import Augment
 from panollava.data.feature_key import FeatureKey
 from panollava.data.features import FeatureStore, Request
@@ -91,7 +91,7 @@ def run_stage(
     counts = set_trainable(model, stage.trains, vision_blocks=cfg.vision.trainable_blocks)
     _announce(stage, counts)
     if stage.objective == "language":
-        logger.info("  attention  %s", _attention(model, cfg.trainer))
+        logger.info("  attention  %s", _attention(model, cfg))
     started = time.monotonic()
     shutil.rmtree(run_dir / stage.name / "best", ignore_errors=True)  # an earlier run's would pass for this one's
     if cfg.trainer.auto_batch:
@@ -152,12 +152,13 @@ def feature_store(model: PanoramaModel, cfg: PanollavaConfig) -> FeatureStore | 
     return FeatureStore(encode=encode, layout=model.layout, folder=folder, key=key, images=images)
 
 
-def _attention(model: PanoramaVLM, settings: TrainerConfig) -> str:
+def _attention(model: PanoramaVLM, cfg: PanollavaConfig) -> str:
     """Return the attention kernel that a stage will use, for people."""
-    gpu = settings.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    device = "cuda" if gpu else "mps" if settings.accelerator == "mps" else "cpu"
+    wanted = cfg.trainer.accelerator
+    gpu = wanted in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    device = "cuda" if gpu else "mps" if wanted == "mps" else "cpu"
     kinds = {"bf16": torch.bfloat16, "16": torch.float16}
-    dtype = kinds.get(settings.precision.split("-")[0], model.language.dtype)
+    dtype = kinds.get(cfg.trainer.precision.split("-")[0], model.language.dtype)
     return f"{model.language.kernel(torch.device(device), dtype=dtype)} ({device}, {str(dtype).removeprefix('torch.')})"
 
 
