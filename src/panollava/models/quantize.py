@@ -43,6 +43,8 @@ def _quantized(bnb: Any, module: nn.Linear, *, kind: Quantization) -> nn.Module:
     bias = module.bias is not None
     if kind == "nf4":
         made = bnb.nn.Linear4bit(*shape, bias=bias, compute_dtype=weight.dtype, quant_type="nf4")
+        # else the first answer on some CPUs packs the weights anew, so that a model's hash would depend on its past
+        made.support_avx512bf16_for_cpu = False
         made.weight = bnb.nn.Params4bit(weight, requires_grad=False, quant_type="nf4", compress_statistics=True)
     else:
         made = bnb.nn.Linear8bitLt(*shape, bias=bias, has_fp16_weights=False)
