@@ -130,9 +130,14 @@ def test_encodings_and_delimiters(tmp_path, encoding, delimiter):
 
 
 def test_the_limit_of_cells_of_the_process_is_left_as_it_was(tmp_path):
-    before = csv.field_size_limit()
-    read(tmp_path, "prediction,reference\n" + "y" * 200_000 + ",r\n")
-    assert csv.field_size_limit() == before
+    before = csv.field_size_limit(1000)
+    try:
+        read(tmp_path, "prediction,reference\n" + "y" * 200_000 + ",r\n")
+        with pytest.raises(DataError):
+            read(tmp_path, 'prediction,reference\n"x\n')
+        assert csv.field_size_limit() == 1000
+    finally:
+        csv.field_size_limit(before)
 
 
 def test_repeated_rows_are_counted_and_kept(tmp_path):
