@@ -80,6 +80,8 @@ def _perplexity(*, corpus: bool) -> Callable[[Items, TokenTable, str | None], Ou
         nll, counts = _likelihoods(items)
         flat = [(loss, count) for pair in zip(nll, counts, strict=True) for loss, count in zip(*pair, strict=True)]
         both = perplexity([loss for loss, _ in flat], token_counts=[count for _, count in flat])
+        if not math.isfinite(both.corpus if corpus else both.mean_per_text):
+            raise MetricUnavailable("the perplexity is too large for a number. Is 'nll' the sum of a text, in nats?")
         if corpus:
             rows = np.array([[math.fsum(a), float(sum(b))] for a, b in zip(nll, counts, strict=True)])
             return Outcome(

@@ -29,3 +29,15 @@ def test_unusable_input_is_named(sums, counts, message):
 
 def test_a_hopeless_model_has_infinite_perplexity():
     assert perplexity([1e6], token_counts=[1]).corpus == math.inf
+
+
+def test_a_perplexity_beyond_numbers_is_missing_not_infinite():
+    from dataclasses import replace
+
+    from panollava.metrics import check_items, score_items
+
+    items = replace(check_items(["x"], ["r"]), cells={"nll": (("1e6",),), "tokens": (("1",),)})
+    for name in ("perplexity_corpus", "perplexity_per_text"):
+        result = score_items(items, metrics=[name])[name]
+        assert result.value is None
+        assert "too large for a number" in result.reason
