@@ -80,7 +80,7 @@ def check_script(words: list[str]) -> None:
             check_verb(eval_script().choose_verb(rest))
     elif script in SCRIPTS:
         check_verb([*SCRIPTS[script].split(), *rest])
-    elif script == "benchmarks/synthetic.py":
+    elif script in ("benchmarks/synthetic.py", "benchmarks/metrics.py"):
         assert all(word in (ROOT / script).read_text() for word in rest if word.startswith("--"))
     elif script == "benchmarks/geometry.py":
         assert all(f'"{word}"' in (ROOT / script).read_text() for word in rest)
@@ -126,6 +126,7 @@ def test_command_exists(line):
         "python scripts/evaluate.py",
         "python scripts/eval.py --csv x.csv",
         "python benchmarks/synthetic.py --blnd 3",
+        "python benchmarks/metrics.py --quik",
         "python benchmarks/geometry.py veiws",
         "./absent.sh",
     ],
