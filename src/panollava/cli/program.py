@@ -45,6 +45,7 @@ VERBS: dict[str, Verb] = {
     "ablate": Verb("ablate", "run a study: every model with every adapter"),
     "adapter export": Verb("adapter_export", "write the adapter of a checkpoint as PEFT reads it"),
     "adapter merge": Verb("adapter_merge", "write the language model with its adapter added to the weights"),
+    "bench attention": Verb("bench_attention", "measure the attention kernels of this machine"),
     "check-env": Verb("check_env", "check Python, torch, the GPU and the packages"),
     "config show": Verb("config_show", "print a configuration whole, or describe every key"),
     "config check": Verb("config_check", "check a configuration file"),

@@ -23,6 +23,7 @@ def python(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         ("lora_ablation_study.py", "usage: panollava ablate"),
         ("scripts/train.py", "usage: panollava train"),
         ("scripts/eval.py", "usage: eval.py"),
+        ("scripts/test_flash_attention.py", "usage: panollava bench attention"),
         ("setup_dev.py", "usage: setup_dev.py"),
     ],
 )
