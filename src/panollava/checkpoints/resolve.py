@@ -31,7 +31,7 @@ class CheckpointResolver:
             stage: Name of the stage.
             epoch: Complete epochs.
             step: Optimiser steps.
-            which: ``last`` or ``best``, where neither epoch nor step is given.
+            which: ``last`` or ``best``: where neither epoch nor step is given, or both are of that epoch or step.
 
         Raises:
             CheckpointError: If none fits, or several do; the message lists the candidates.
@@ -49,6 +49,8 @@ class CheckpointResolver:
             order = [str(row.get("name")) for row in fits[0][1].config.get("stages", [])]
             latest = max(order.index(meta.stage) if meta.stage in order else -1 for _, meta in fits)
             fits = [(f, m) for f, m in fits if m.stage in order and order.index(m.stage) == latest]
+        named = [(f, m) for f, m in fits if _name(f) == which]
+        fits = named if len(fits) > len(named) == 1 else fits  # last and best may be of one step
         if len(fits) != 1:
             moment = {"epoch": epoch, "step": step}
             asked = {"stage": stage, **(moment if any(v is not None for v in moment.values()) else {"which": which})}

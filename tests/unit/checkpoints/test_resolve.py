@@ -91,3 +91,10 @@ def test_a_hidden_folder_above_does_not_hide_the_run(run, tmp_path):
 def test_nothing_there_is_said(tmp_path, name):
     with pytest.raises(CheckpointError, match=r"does not exist; give a checkpoint|no checkpoint below"):
         resolve_checkpoint(tmp_path / name)
+
+
+def test_last_and_best_of_one_step_are_told_apart_by_name(run):
+    shutil.copytree(run / "finetune" / "last", run / "finetune" / "best")
+    resolver = CheckpointResolver(run)
+    assert resolver.find(step=2) == run / "finetune" / "last"
+    assert resolver.find(step=2, which="best") == run / "finetune" / "best"
