@@ -45,7 +45,7 @@ class Resampling:
 
     def __post_init__(self) -> None:
         if self.resamples < 100:
-            raise MetricError(f"{self.resamples} resamples say nothing about tails; give at least 100, or 0 for none.")
+            raise MetricError(f"{self.resamples} resamples say nothing about tails; give at least 100.")
         if not 0.5 <= self.confidence < 1.0:
             raise MetricError(f"the confidence {self.confidence} is no share in [0.5, 1); the usual one is 0.95.")
         if self.seed < 0:

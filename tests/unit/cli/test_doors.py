@@ -58,6 +58,7 @@ def choose_verb(monkeypatch):
     [
         (["--csv-input", "p.csv"], ["score", "p.csv"]),
         (["--csv-input", "p.csv", "--json"], ["score", "p.csv", "--json"]),
+        (["--csv-input", "a.csv", "b.csv", "--compare"], ["score", "a.csv", "b.csv", "--compare"]),
         (
             ["--checkpoint-dir", "d", "--csv-input", "t.csv"],
             ["eval", "--checkpoint-dir", "d", "--csv-input", "t.csv"],
@@ -71,6 +72,13 @@ def choose_verb(monkeypatch):
 )
 def test_eval_chooses_by_what_is_given(choose_verb, words, verb):
     assert choose_verb(words) == verb
+
+
+def test_eval_scores_a_file_of_predictions(tmp_path):
+    (tmp_path / "p.csv").write_text("prediction,reference\na red chair,a chair\n")
+    done = python(str(ROOT / "scripts" / "eval.py"), "--csv-input", "p.csv", "--metrics", "rougeL", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "0.800000" in done.stdout and "protocol rows" in done.stdout
 
 
 @pytest.mark.parametrize("words", [[], ["--config", "c.yaml", "--csv-input", "p.csv"]])

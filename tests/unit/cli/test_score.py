@@ -125,6 +125,8 @@ def test_what_cannot_be_compared_is_told(tmp_path, capsys):
     assert "To compare the two, add --compare" in capsys.readouterr().err
     assert main(["score", str(first), "--compare"]) == 1
     assert "1 files, but 2 can be scored" in capsys.readouterr().err
+    assert main(["score", str(first), str(second), "--compare", "--resamples", "0"]) == 1
+    assert "0 resamples say nothing about tails; give at least 100." in capsys.readouterr().err
     second.write_text(second.read_text(encoding="utf-8").replace("19.jpg", "20.jpg"), encoding="utf-8")
     assert main(["score", str(first), str(second), "--compare"]) == 1
     assert "3 of 60 items of the first file are not in the second" in capsys.readouterr().err
