@@ -122,3 +122,13 @@ def test_an_image_without_a_name_is_one_by_itself():
 def test_settings_are_checked(values, message):
     with pytest.raises(MetricError, match=message):
         Resampling(*values)
+
+
+def test_scipys_bca_interval_is_the_same_to_chance():
+    stats = pytest.importorskip("scipy.stats", reason="scipy comes with other packages, not by itself")
+    scores = np.random.default_rng(0).exponential(1.0, 40)
+    theirs = stats.bootstrap((scores,), np.mean, method="BCa", n_resamples=20_000, rng=np.random.default_rng(1))
+    [ours] = bca_intervals([mean_totals(scores)], clusters=np.arange(40), resampling=Resampling(20_000))
+    spread = theirs.confidence_interval.high - theirs.confidence_interval.low
+    assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.02 * spread)
+    assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.03 * spread)
