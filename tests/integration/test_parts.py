@@ -58,3 +58,15 @@ def test_it_trains_a_step_answers_and_reloads(tiny_config, tiny_model, pixels, s
     answers = model.generate(batch.features, questions, max_new_tokens=3)
     assert answers == again.generate(batch.features, questions, max_new_tokens=3)
     assert answers == [model.generate(batch.features, [q], max_new_tokens=3)[0] for q in questions]
+
+
+@pytest.mark.parametrize("position", [kind for kind in POSITIONS if kind != "none"])
+@torch.no_grad()
+def test_every_position_is_heard(tiny_model, pixels, position):
+    """Left out of a built model, it must be missed: in the answers' logits, and where it says that it acts."""
+    model = tiny_model(*settings("mlp", position))
+    batch = PanoramaBatch(model.encode(pixels(model)), model.pack(TALK))
+    logits, tokens = model.supervised_logits(batch)[0], model.vision_tokens(batch.features)
+    model.position = None
+    assert (model.supervised_logits(batch)[0] - logits).abs().max() > 1e-4
+    assert torch.equal(model.vision_tokens(batch.features), tokens) == (position == "panorope")
