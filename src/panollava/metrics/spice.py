@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from panollava.errors import MetricUnavailable
 from panollava.metrics.java import find_java, run_java
 from panollava.metrics.spice_cache import load_scores, score_key, store_scores
-from panollava.metrics.spice_models import CoreNlp, cache_folder, find_corenlp, sha256_of
+from panollava.metrics.spice_models import INSTALL, CoreNlp, cache_folder, find_corenlp, sha256_of
 
 MAIN_CLASS = "edu.anu.spice.SpiceScorer"
 ITEMS_PER_PROCESS = 500
@@ -86,21 +86,24 @@ def spice(
 
 def _programs(settings: SpiceSettings) -> tuple[Path, CoreNlp]:
     """Return SPICE's program and CoreNLP, or raise one error that names everything that is missing."""
-    problems: list[str] = []
+    problems: dict[str, str] = {}
+    java = _found(find_java, "a Java runtime", problems)
+    jar = _found(program_jar, "the package pycocoevalcap", problems)
+    corenlp = _found(lambda: find_corenlp(settings.corenlp), "Stanford CoreNLP 3.6.0", problems)
+    if java is not None and jar is not None and corenlp is not None:
+        return jar, corenlp
+    if len(problems) == 1:
+        raise MetricUnavailable(*problems.values())
+    raise MetricUnavailable(
+        f"SPICE needs {' and '.join(problems)}. Run ./install_eval_metrics.sh spice, then '{INSTALL}'."
+    )
 
-    java = _found(find_java, problems)
-    jar = _found(program_jar, problems)
-    corenlp = _found(lambda: find_corenlp(settings.corenlp), problems)
-    if java is None or jar is None or corenlp is None:
-        raise MetricUnavailable(" ".join(problems))
-    return jar, corenlp
 
-
-def _found(find: Callable[[], Found], problems: list[str]) -> Found | None:
+def _found(find: Callable[[], Found], what: str, problems: dict[str, str]) -> Found | None:
     try:
         return find()
     except MetricUnavailable as error:
-        problems.append(str(error))
+        problems[what] = str(error)
         return None
 
 

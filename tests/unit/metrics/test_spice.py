@@ -130,6 +130,22 @@ def test_without_the_package_the_fix_is_named(monkeypatch):
         program_jar()
 
 
+def test_all_that_is_missing_is_named_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    monkeypatch.setenv("PANOLLAVA_CORENLP", str(tmp_path))
+    fix = r"Run \./install_eval_metrics\.sh spice, then 'panollava metrics install spice'"
+    with pytest.raises(MetricUnavailable, match=rf"a Java runtime and the package pycocoevalcap and Stanford.*{fix}"):
+        spice(["a"], [["a"]])
+
+
+@stand_in
+def test_one_thing_that_is_missing_is_told_in_full(machine, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(MetricUnavailable, match=r"JAVA_HOME is .*, which holds no bin/java"):
+        spice(["a"], [["a"]])
+
+
 def test_the_engine_is_the_compilation_of_the_source_beside_it():
     with zipfile.ZipFile(ENGINE / "echo-engine.jar") as jar:
         manifest = jar.read("META-INF/MANIFEST.MF").decode().replace("\n ", "")
