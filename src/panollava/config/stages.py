@@ -100,6 +100,11 @@ class StageConfig(Section):
     epochs: int | None = Field(None, ge=1, description="Passes over the training data; or give max_steps.")
     max_steps: int | None = Field(None, ge=1, description="Optimiser steps; or give epochs.")
     batch_size: int = Field(8, ge=1, description="Panoramas in a batch.")
+    tokens_per_batch: int | None = Field(
+        None,
+        ge=1,
+        description="Fill a batch with panoramas up to so many tokens (objective: language); null: batch_size.",
+    )
     accumulation: int = Field(1, ge=1, description="Batches that are added up before an optimiser step.")
     warmup_fraction: float = Field(0.05, ge=0, lt=1, description="Share of the steps with a rising rate.")
     weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay; not on biases and norms.")
@@ -126,6 +131,8 @@ class StageConfig(Section):
             raise ValueError(f"{seen}: give exactly one of epochs and max_steps, and null for the other")
         if len(set(self.trains)) != len(self.trains):
             raise ValueError(f"trains lists a component twice: {', '.join(self.trains)}")
+        if self.objective == "overlap" and self.tokens_per_batch is not None:
+            raise ValueError("tokens_per_batch is set, but objective overlap reads no tokens; write batch_size")
         if self.objective == "overlap":
             blocked = [name for name in self.trains if name not in OVERLAP_COMPONENTS]
             if blocked:

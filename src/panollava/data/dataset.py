@@ -3,10 +3,14 @@
 Order and choice are pure functions of (seed, epoch, index): a run that stops and resumes sees what it would have seen.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from panollava.data.manifest import PanoramaSamples, Sample
 from panollava.data.order import permutation
+from panollava.data.pack import first_fit_decreasing
+
+WINDOW = 64
+"""Panoramas of an epoch that are packed into batches together."""
 
 
 def epoch_batches(count: int, *, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
@@ -18,6 +22,34 @@ def epoch_batches(count: int, *, batch_size: int, seed: int, epoch: int) -> list
     """
     order = permutation(count, seed=seed, epoch=epoch)
     return [[int(i) for i in order[start : start + batch_size]] for start in range(0, count, batch_size)]
+
+
+def filled_batches(
+    count: int, *, budget: int, lengths: Callable[[int, int], int], seed: int, epoch: int
+) -> list[list[int]]:
+    """Return the panoramas of every batch of an epoch, as many in each as fit a budget of tokens.
+
+    The epoch's permutation is cut into windows, each of which is packed on its own, so that long and short panoramas
+    stay mixed over the epoch.
+
+    Args:
+        count: Number of panoramas.
+        budget: Tokens of a batch.
+        lengths: Tokens of a panorama with the questions of an epoch: a function of (epoch, panorama).
+        seed: Of the permutation.
+        epoch: The epoch.
+
+    Example:
+        >>> filled_batches(4, budget=10, lengths=lambda epoch, index: 5, seed=0, epoch=0) == [
+        ...     batch for batch in epoch_batches(4, batch_size=2, seed=0, epoch=0)
+        ... ]
+        True
+    """
+    batches = []
+    for window in epoch_batches(count, batch_size=WINDOW, seed=seed, epoch=epoch):
+        bins = first_fit_decreasing([lengths(epoch, index) for index in window], budget=budget)
+        batches += [[window[place] for place in places] for places in bins]
+    return batches
 
 
 def choose_questions(
@@ -37,12 +69,27 @@ def conversations(samples: Sequence[Sequence[Sample]]) -> list[list[tuple[str, s
 
 
 def step_plan(
-    count: int, *, batch_size: int, seed: int, steps: int | None, epochs: int | None
+    count: int,
+    *,
+    batch_size: int,
+    seed: int,
+    steps: int | None,
+    epochs: int | None,
+    budget: int | None = None,
+    lengths: Callable[[int, int], int] | None = None,
 ) -> Iterator[tuple[int, list[int]]]:
-    """Yield (epoch, panoramas of a batch) until ``steps`` batches or ``epochs`` epochs have been given."""
+    """Yield (epoch, panoramas of a batch) until ``steps`` batches or ``epochs`` epochs have been given.
+
+    Batches hold ``batch_size`` panoramas, or, with a ``budget`` of tokens and the ``lengths`` of the panoramas, as many
+    as fit it.
+    """
     epoch = given = 0
     while epochs is None or epoch < epochs:
-        for batch in epoch_batches(count, batch_size=batch_size, seed=seed, epoch=epoch):
+        if budget is None or lengths is None:
+            batches = epoch_batches(count, batch_size=batch_size, seed=seed, epoch=epoch)
+        else:
+            batches = filled_batches(count, budget=budget, lengths=lengths, seed=seed, epoch=epoch)
+        for batch in batches:
             if steps is not None and given == steps:
                 return
             yield epoch, batch

@@ -101,6 +101,38 @@ def branch_mask(segments: Int[Tensor, "b t"]) -> Bool[Tensor, "b 1 t t"]:
     return (open_ | torch.eye(length, dtype=torch.bool, device=segments.device))[:, None]
 
 
+def first_fit_decreasing(lengths: Sequence[int], *, budget: int) -> list[list[int]]:
+    """Return which conversations share a batch, so that few batches hold at most ``budget`` tokens each.
+
+    The longest is placed first, each into the first batch with room (Johnson 1973: at most 11/9 of the least number of
+    batches, and 4). The result depends on nothing but the arguments; batches are ordered by their first member.
+
+    Args:
+        lengths: Tokens of each conversation; one longer than the budget gets a batch of its own.
+        budget: Tokens of a batch.
+
+    Raises:
+        ValueError: If the budget is below 1.
+
+    Example:
+        >>> first_fit_decreasing([5, 7, 3, 2], budget=10)
+        [[0, 3], [1, 2]]
+    """
+    if budget < 1:
+        raise ValueError(f"a batch of {budget} tokens holds nothing; give a budget of 1 or more")
+    batches: list[list[int]] = []
+    room: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        place = next((n for n, free in enumerate(room) if free >= lengths[index]), None)
+        if place is None:
+            batches.append([])
+            room.append(budget)
+            place = len(batches) - 1
+        batches[place].append(index)
+        room[place] -= lengths[index]
+    return sorted(sorted(batch) for batch in batches)
+
+
 def near_mask(positions: Int[Tensor, "b t"], *, window: int) -> Bool[Tensor, "b 1 t t"]:
     """Return which token is less than ``window`` positions before which: what sliding attention lets it see."""
     return (positions[:, :, None] - positions[:, None, :] < window)[:, None]

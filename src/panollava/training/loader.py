@@ -1,6 +1,6 @@
 """Feed a stage: batches of panoramas as pixels (overlap) or as features and packed conversations (language)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,17 +25,47 @@ class StagePlan:
 
     @classmethod
     def make(
-        cls, count: int, *, batch_size: int, seed: int, steps: int | None, epochs: int | None, accumulation: int
+        cls,
+        count: int,
+        *,
+        batch_size: int,
+        seed: int,
+        steps: int | None,
+        epochs: int | None,
+        accumulation: int,
+        budget: int | None = None,
+        lengths: Callable[[int, int], int] | None = None,
     ) -> "StagePlan":
-        """Plan ``steps`` optimiser steps (each of ``accumulation`` batches) or ``epochs`` epochs."""
+        """Plan ``steps`` optimiser steps (each of ``accumulation`` batches) or ``epochs`` epochs; see ``step_plan``."""
         batches = step_plan(
             count,
             batch_size=batch_size,
             seed=seed,
             steps=None if steps is None else steps * accumulation,
             epochs=epochs,
+            budget=budget,
+            lengths=lengths,
         )
         return cls(tuple((epoch, tuple(batch)) for epoch, batch in batches))
+
+
+def packed_lengths(
+    panoramas: Sequence[PanoramaSamples], model: PanoramaVLM, *, limit: int | None, seed: int
+) -> Callable[[int, int], int]:
+    """Return the tokens of a panorama with the questions of an epoch, as a function of (epoch, panorama)."""
+    prefix = len(model.chat.prefix_ids(model.token_count))
+    branch: dict[tuple[str, str], int] = {}
+
+    def length(epoch: int, index: int) -> int:
+        chosen = choose_questions(panoramas[index], limit=limit, seed=seed, epoch=epoch, index=index)
+        [pairs] = conversations([chosen])
+        for query, answer in pairs:
+            if (query, answer) not in branch:
+                question = model.chat.question_ids(query, after_vision=model.token_count > 0)
+                branch[query, answer] = len(question) + len(model.chat.answer_ids(answer))
+        return prefix + sum(branch[pair] for pair in pairs)
+
+    return length
 
 
 class LanguageBatches(Dataset[PanoramaBatch]):

@@ -13,7 +13,7 @@ import torch
 
 from panollava.checkpoints.format import component_state, save_checkpoint, state_hash
 from panollava.config import to_dict
-from panollava.config.schema import PanollavaConfig, StageConfig, TrainerConfig
+from panollava.config.schema import PanollavaConfig, StageConfig
 from panollava.data.augment import Augment
 from panollava.data.feature_key import FeatureKey
 from panollava.data.features import FeatureStore, Request
@@ -27,7 +27,7 @@ from panollava.training.auto_batch import choose_batch, longest
 from panollava.training.finite import FinitePolicy, describer
 from panollava.training.fit import fit
 from panollava.training.freeze import Trainable, set_trainable
-from panollava.training.loader import LanguageBatches, PixelBatches, StagePlan, loader
+from panollava.training.loader import LanguageBatches, PixelBatches, StagePlan, loader, packed_lengths
 from panollava.training.module import StageModule
 from panollava.training.objectives import seeded_objective
 from panollava.training.progress import progress_bar
@@ -96,7 +96,7 @@ def run_stage(
     shutil.rmtree(run_dir / stage.name / "best", ignore_errors=True)  # an earlier run's would pass for this one's
     if cfg.trainer.auto_batch:
         stage = _auto_batched(model, stage, cfg, train)
-    plan = _plan(stage, len(train), seed=cfg.experiment.seed)
+    plan = _plan(model, stage, train, seed=cfg.experiment.seed)
     module = _module(model, stage, cfg, plan=plan, train=train)
     first, second = _loaders(model, stage, cfg, plan=plan, train=train, val=val)
 
@@ -170,14 +170,16 @@ def _announce(stage: StageConfig, counts: Trainable) -> None:
     logger.info("  frozen  %s", frozen or "nothing")
 
 
-def _plan(stage: StageConfig, count: int, *, seed: int) -> StagePlan:
+def _plan(model: PanoramaVLM, stage: StageConfig, train: Sequence[PanoramaSamples], *, seed: int) -> StagePlan:
     return StagePlan.make(
-        count,
+        len(train),
         batch_size=stage.batch_size,
         seed=seed,
         steps=stage.max_steps,
         epochs=stage.epochs,
         accumulation=stage.accumulation,
+        budget=stage.tokens_per_batch,
+        lengths=packed_lengths(train, model, limit=stage.questions_per_panorama, seed=seed),
     )
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from panollava.data.pack import PAD_SEGMENT, PackedText, branch_mask, pack, placeholder_mask
+from panollava.data.pack import PAD_SEGMENT, PackedText, branch_mask, first_fit_decreasing, pack, placeholder_mask
 from panollava.models.language import load_language
 from panollava.text.chat import IGNORE_INDEX, PLACEHOLDER_ID, chat_format
 
@@ -114,3 +114,20 @@ def test_padding_changes_no_logit(language, vision):
     alone = logits(model, pack(chat, [TURNS[:1]], vision_tokens=SEES), vision)
     batch = logits(model, pack(chat, [TURNS[:1], TURNS], vision_tokens=SEES), vision)
     torch.testing.assert_close(batch[: len(alone)], alone, **TOLERANCE)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_batches_hold_everything_once_within_the_budget_and_are_few(seed):
+    random = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(50, 900, (64,), generator=random).tolist()
+    batches = first_fit_decreasing(lengths, budget=2000)
+    assert sorted(i for batch in batches for i in batch) == list(range(64))
+    assert all(sum(lengths[i] for i in batch) <= 2000 for batch in batches)
+    assert len(batches) <= 11 / 9 * -(-sum(lengths) // 2000) + 4
+    assert batches == first_fit_decreasing(lengths, budget=2000) == sorted(sorted(batch) for batch in batches)
+
+
+def test_what_exceeds_the_budget_stands_alone():
+    assert first_fit_decreasing([30, 4, 5], budget=10) == [[0], [1, 2]]
+    with pytest.raises(ValueError, match="a batch of 0 tokens holds nothing"):
+        first_fit_decreasing([1], budget=0)

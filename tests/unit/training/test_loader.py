@@ -12,7 +12,7 @@ from panollava.data.manifest import PanoramaSamples, Sample
 from panollava.models.protocol import PanoramaBatch
 from panollava.text.chat import IGNORE_INDEX
 from panollava.training import stages
-from panollava.training.loader import LanguageBatches, PixelBatches, StagePlan, loader
+from panollava.training.loader import LanguageBatches, PixelBatches, StagePlan, loader, packed_lengths
 
 
 def panorama(questions):
@@ -169,3 +169,37 @@ def test_a_stage_trains_on_augmented_panoramas(tiny_model, tiny_config, panorama
             model, stage, cfg, train=panoramas("train"), val=panoramas("train")[:1], run_dir=tmp_path, trained=set()
         )
         assert outcome.steps == 2 and outcome.val_loss is not None
+
+
+def test_a_budget_of_tokens_fills_batches_with_what_the_model_will_read(tiny_model, panoramas):
+    model, data = tiny_model(), panoramas("train")
+    lengths = packed_lengths(data, model, limit=2, seed=9)
+    longest = max(lengths(e, i) for e in (0, 1) for i in range(len(data)))
+    budget = 3 * longest
+    settings = {"batch_size": 99, "seed": 9, "steps": None, "epochs": 2, "accumulation": 1}
+    chosen = StagePlan.make(len(data), budget=budget, lengths=lengths, **settings)
+    assert chosen == StagePlan.make(len(data), budget=budget, lengths=lengths, **settings)
+    for e in (0, 1):
+        assert sorted(i for epoch, batch in chosen.batches if epoch == e for i in batch) == list(range(len(data)))
+    batches = LanguageBatches(data, chosen, model, None, limit=2, seed=9)
+    read = [int((batches[n].text.segments >= 0).sum()) for n in range(len(chosen.batches))]
+    assert read == [sum(lengths(e, i) for i in batch) for e, batch in chosen.batches]
+    assert max(read) <= budget and len(read) <= 2 * -(-len(data) // 3)
+
+
+def test_turns_by_steps_of_the_ring_are_read_from_kept_features(tiny_model, tiny_config, panoramas, tmp_path):
+    cfg = tiny_config("data.augment.yaw=stride", f"paths.data={tmp_path}", runs=tmp_path)
+    model, rows = tiny_model(), panoramas("train")
+    chosen = StagePlan(tuple((epoch, (0, 1)) for epoch in range(4)))
+    train, _ = stages._loaders(model, cfg.stages[1], cfg, plan=chosen, train=rows[:2], val=())
+    plain = LanguageBatches(rows, chosen, model, None, limit=3, seed=3, augment=train.dataset.augment)
+    encode, model.encode = model.encode, None  # all that is asked for is kept
+    turned = set()
+    for number, batch in enumerate(train):
+        with torch.no_grad():
+            wanted = encode(plain[number].views)
+        assert torch.equal(batch.text.ids, plain[number].text.ids)
+        for a, b in zip(batch.features, wanted, strict=True):
+            assert (a - b).abs().mean() < 0.05 * b.std()  # single pixels are rounded to another neighbour
+        turned |= {steps for _, steps in train.dataset.requests()}
+    assert len(turned) > 1
