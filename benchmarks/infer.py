@@ -91,7 +91,7 @@ def main() -> None:
         quiet = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
         done = subprocess.run([*map(str, words)], capture_output=True, text=True, env=quiet, cwd=HERE)
         if done.returncode:
-            sys.exit(done.stderr)
+            sys.exit(done.stderr or f"the process of '{way}' ended with {done.returncode}: out of memory? See --help")
         found[way] = json.loads(done.stdout.splitlines()[-1])
         ratio = found["one by one"]["seconds"] / found[way]["seconds"]
         print(

@@ -75,7 +75,7 @@ def compare(stage: str, per_image: float, args: argparse.Namespace) -> None:
         quiet = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
         done = subprocess.run([*map(str, words)], capture_output=True, text=True, env=quiet, cwd=HERE)
         if done.returncode:
-            sys.exit(done.stderr)
+            sys.exit(done.stderr or f"the process of '{way}' ended with {done.returncode}: out of memory? See --help")
         found[way] = json.loads(done.stdout.splitlines()[-1])
     usual, ours = found["usual"], found["ours"]
     apart = max(abs(a - b) / b for a, b in zip(ours["losses"], usual["losses"], strict=True))
