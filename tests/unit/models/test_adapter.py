@@ -131,12 +131,14 @@ def test_a_merged_model_says_what_the_adapter_said(load, tmp_path, family, saved
     again = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", attn_implementation="sdpa")
     torch.testing.assert_close(own_logits(again), wanted, rtol=1e-4, atol=1e-4)
     assert not [n for n, _ in again.named_parameters() if is_adapter(n) or "base_layer" in n]
+    assert again.config.tie_word_embeddings == (family == "qwen2" and not saved)  # a head of its own is not tied
     assert torch.equal(own_logits(language.model), wanted)  # merging changed a copy
 
 
-def test_the_tolerance_of_a_merged_half_precision_model(load):
+@pytest.mark.parametrize("saved", [(), ("norm", "lm_head")])
+def test_the_tolerance_of_a_merged_half_precision_model(load, saved):
     language, _ = load("qwen2", dtype=torch.bfloat16)
-    add_lora(language, r=4, alpha=8, dropout=0.0)
+    add_lora(language, r=4, alpha=8, dropout=0.0, modules_to_save=saved)
     stir(language)
     wanted, got = own_logits(language.model), own_logits(merged(language))
     assert (got - wanted).pow(2).mean().sqrt() < 5e-2 * wanted.std()
