@@ -11,6 +11,7 @@ import json, pathlib, sys
 args = sys.argv[1:]
 pathlib.Path(CALLS).open("a").write(json.dumps(args) + "\\n")
 rows = json.loads(pathlib.Path("in.json").read_text(encoding="ascii"))
+assert all(text.strip() for row in rows for text in [row["test"], *row["refs"]])
 def f(row):
     test, refs = set(row["test"].split()), set(" ".join(row["refs"]).split())
     return 2 * len(test & refs) / (len(test) + len(refs))
