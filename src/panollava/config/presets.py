@@ -39,7 +39,7 @@ def resolve_model(model: str, *, role: Role) -> str:
     if model == EMBEDDED:
         return EMBEDDED
     for preset in list_presets(role):
-        if preset.name == model:
+        if model in (preset.name, preset.model_id):
             return preset.model_id
     if "/" in model or Path(model).is_dir():
         return model

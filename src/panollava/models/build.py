@@ -11,6 +11,7 @@ from panollava.errors import ModelError
 from panollava.geometry import ViewLayout, build_layout
 from panollava.models.adapter import add_lora
 from panollava.models.language import load_language
+from panollava.models.offline import available_source
 from panollava.models.positions import Position, TokenPlaces, build_position, token_places
 from panollava.models.projector import Projector
 from panollava.models.quantize import quantize
@@ -37,7 +38,7 @@ def build_model(cfg: PanollavaConfig, *, blind: bool = False, adapter: bool = Fa
     """
     torch.manual_seed(cfg.experiment.seed)
     language, tokenizer = load_language(
-        model_source(cfg.language.model, role="language"),
+        model_source(cfg.language.model, role="language", revision=cfg.language.revision),
         dtype=_dtype(cfg.language.dtype),
         attention=cfg.language.attention,
         revision=cfg.language.revision,
@@ -49,7 +50,7 @@ def build_model(cfg: PanollavaConfig, *, blind: bool = False, adapter: bool = Fa
         layout = build_layout("resize", size_px=8)
     else:
         vision = load_vision(
-            model_source(cfg.vision.model, role="vision"),
+            model_source(cfg.vision.model, role="vision", revision=cfg.vision.revision),
             dtype=_dtype(cfg.vision.dtype),
             feature_layer=cfg.vision.feature_layer,
             revision=cfg.vision.revision,
@@ -90,10 +91,16 @@ def layout_of(views: ViewsConfig, vision: VisionEncoder) -> ViewLayout:
     return build_layout(views.kind, **views.layout_options(encoder_size_px=vision.contract.image_px))
 
 
-def model_source(name: str, *, role: Any) -> str:
-    """Return the folder or hub id behind a ``model`` setting."""
+def model_source(name: str, *, role: Any, revision: str | None = None) -> str:
+    """Return the folder or hub id behind a ``model`` setting; of a model that the package index carries, make it.
+
+    Raises:
+        ModelError: If the package index must give it and does not; a revision of the hub is not asked of the index.
+    """
     resolved = resolve_model(name, role=role)
-    return str(EMBEDDED_ROOT / role) if resolved == EMBEDDED else resolved
+    if resolved == EMBEDDED:
+        return str(EMBEDDED_ROOT / role)
+    return available_source(resolved) if revision is None else resolved
 
 
 def resampler_of(settings: ResamplerConfig, *, width: int, seed: int) -> Resampler:

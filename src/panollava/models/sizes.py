@@ -32,6 +32,9 @@ def encoder_sizes(model: str) -> EncoderSizes | None:
         >>> encoder_sizes("embedded"), encoder_sizes("clip_large")
         (EncoderSizes(image_px=96, patch_px=12), EncoderSizes(image_px=224, patch_px=14))
     """
+    preset = next((p for p in list_presets("vision") if p.model_id == resolve_model(model, role="vision")), None)
+    if preset is not None:
+        return EncoderSizes(preset.image_px, preset.patch_px)
     file = Path(model_source(model, role="vision")) / "config.json"
     if file.is_file():
         values = json.loads(file.read_text(encoding="utf-8"))
@@ -41,8 +44,7 @@ def encoder_sizes(model: str) -> EncoderSizes | None:
             return EncoderSizes(int(values["image_size"]) // patch_px * patch_px, patch_px)
         except (KeyError, TypeError) as error:
             raise ModelError(f"{file} states no single image_size and patch_size ({error}).") from error
-    preset = next((p for p in list_presets("vision") if p.model_id == resolve_model(model, role="vision")), None)
-    return None if preset is None else EncoderSizes(preset.image_px, preset.patch_px)
+    return None
 
 
 def tokens_per_view(cfg: PanollavaConfig, layout: ViewLayout, *, patch_px: int) -> tuple[int, ...]:

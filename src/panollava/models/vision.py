@@ -26,6 +26,7 @@ DECLARED = (
     "dinov2",
     "dinov2_with_registers",
     "dinov3_vit",
+    "efficientnet_lite",
     "vit",
     "ijepa",
 )
@@ -43,6 +44,7 @@ class EncoderContract:
         mean, std: Normalisation per RGB channel, of values in [0, 1].
         interpolate_flag: Whether ``forward`` takes ``interpolate_pos_encoding`` for other sizes than ``image_px``.
         takes_patches: Whether ``forward`` takes flat patches and the shape of their grid instead of pictures (NaFlex).
+        inner_layers: Whether hidden states before the last have the same grid and width, so that one can be chosen.
     """
 
     patch_px: int
@@ -52,6 +54,7 @@ class EncoderContract:
     std: tuple[float, float, float]
     interpolate_flag: bool
     takes_patches: bool = False
+    inner_layers: bool = True
 
     def grid(self, height_px: int, width_px: int) -> tuple[int, int]:
         """Return rows and columns of patches of an image.
@@ -75,9 +78,17 @@ class VisionEncoder(nn.Module):
         contract: Its declared behaviour.
         feature_layer: Hidden state to return: -1 what the model calls its last hidden state (SigLIP and DINOv2: after
             the final norm, CLIP: before it), -2 the output of the block before, and so on.
+
+    Raises:
+        ModelError: If another than the last is asked for, and the contract says that there is no other.
     """
 
     def __init__(self, model: Any, contract: EncoderContract, *, feature_layer: int = -1) -> None:
+        if feature_layer != -1 and not contract.inner_layers:
+            raise ModelError(
+                f"vision.feature_layer is {feature_layer}, but the layers of {type(model).__name__} differ in grid and "
+                "width, and only the last is a layer of features; write vision.feature_layer: -1"
+            )
         super().__init__()
         self.model, self.contract, self.feature_layer = model, contract, feature_layer
 
@@ -113,7 +124,7 @@ class VisionEncoder(nn.Module):
         return patches.reshape(len(images), rows, cols, -1)
 
     def blocks(self) -> nn.ModuleList:
-        """Return the transformer blocks, first to last.
+        """Return the blocks of a transformer, or the stages of a convolutional encoder, first to last.
 
         Raises:
             ModelError: If the encoder is not a stack of as many blocks as its config says.
@@ -161,18 +172,22 @@ def contract_of(config: Any) -> EncoderContract:
             patch_px, side, prefix_tokens=0, mean=_HALF, std=_HALF, interpolate_flag=False, takes_patches=True
         )
     image_px = config.image_size if isinstance(config.image_size, int) else config.image_size[0]
-    shared = {"patch_px": patch_px, "image_px": int(image_px) // patch_px * patch_px}
+    side = int(image_px) // patch_px * patch_px
     if config.model_type in ("siglip_vision_model", "siglip"):
-        return EncoderContract(**shared, prefix_tokens=0, mean=_HALF, std=_HALF, interpolate_flag=True)
+        return EncoderContract(patch_px, side, prefix_tokens=0, mean=_HALF, std=_HALF, interpolate_flag=True)
     if config.model_type in ("clip_vision_model", "clip"):
-        return EncoderContract(**shared, prefix_tokens=1, mean=_CLIP_MEAN, std=_CLIP_STD, interpolate_flag=True)
+        return EncoderContract(patch_px, side, prefix_tokens=1, mean=_CLIP_MEAN, std=_CLIP_STD, interpolate_flag=True)
     if config.model_type in ("dinov2", "dinov2_with_registers", "dinov3_vit"):
         registers = 0 if config.model_type == "dinov2" else int(config.num_register_tokens)
         return EncoderContract(
-            **shared, prefix_tokens=1 + registers, mean=_IMAGENET_MEAN, std=_IMAGENET_STD, interpolate_flag=False
+            patch_px, side, prefix_tokens=1 + registers, mean=_IMAGENET_MEAN, std=_IMAGENET_STD, interpolate_flag=False
+        )
+    if config.model_type == "efficientnet_lite":  # it was trained on pixels in [-1, 1], not on ImageNet's statistics
+        return EncoderContract(
+            patch_px, side, prefix_tokens=0, mean=_HALF, std=_HALF, interpolate_flag=False, inner_layers=False
         )
     prefix = 1 if config.model_type == "vit" else 0
-    return EncoderContract(**shared, prefix_tokens=prefix, mean=_HALF, std=_HALF, interpolate_flag=True)
+    return EncoderContract(patch_px, side, prefix_tokens=prefix, mean=_HALF, std=_HALF, interpolate_flag=True)
 
 
 def load_vision(
@@ -185,6 +200,9 @@ def load_vision(
     """
     from transformers import AutoConfig, AutoModel, CLIPVisionModel, Siglip2VisionModel, SiglipVisionModel
 
+    from panollava.models.efficientnet_lite import register
+
+    register()
     towers = {
         "siglip": SiglipVisionModel,
         "siglip_vision_model": SiglipVisionModel,

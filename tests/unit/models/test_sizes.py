@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -13,7 +14,8 @@ def test_every_encoder_preset_states_sizes_that_divide():
     for preset in list_presets("vision"):
         sizes = encoder_sizes(preset.name)
         assert sizes is not None and sizes.image_px % sizes.patch_px == 0
-        assert f"patch{sizes.patch_px}" in preset.model_id or "dinov2" in preset.model_id
+        stated = re.search(r"(?:patch|vit[sbl])(\d+)", preset.model_id)
+        assert stated is None or int(stated[1]) == sizes.patch_px
         assert encoder_sizes(preset.model_id) == sizes
 
 

@@ -18,6 +18,7 @@ from panollava.config.memory import DecoderShape
 from panollava.config.presets import list_presets
 from panollava.config.zoo import PRESETS, ModelPreset, stored_configs
 from panollava.models.adapter import add_lora
+from panollava.models.efficientnet_lite import register
 from panollava.models.language import LanguageModel
 from panollava.models.vision import contract_of
 
@@ -42,6 +43,7 @@ PUBLISHED_M = {
 
 
 def built(preset: ModelPreset) -> PreTrainedModel:
+    register()
     values = preset.config
     config = AutoConfig.for_model(values.pop("model_type"), **values)
     with torch.device("meta"):
