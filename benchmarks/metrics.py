@@ -15,7 +15,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,9 @@ class Runs:
     """The processes of a run: what each took, in CPU seconds, and what it found."""
 
     def __init__(self, folder: Path, data: Corpus) -> None:
-        self.path, self.out = folder / "corpus", folder / "out"
-        self.path.write_bytes(pickle.dumps(data))
+        self.folder, self.out = folder, folder / "out"
+        (folder / "texts").write_bytes(pickle.dumps(replace(data, said=[], given=[])))
+        (folder / "tokens").write_bytes(pickle.dumps(replace(data, predictions=[], references=[])))
         self.environment = {**os.environ, "OMP_NUM_THREADS": "1", "BENCH_NLTK_DATA": wordnet_for_nltk(folder) or ""}
         self.seconds: Times = {}
         self.values: dict[str, Any] = {}
@@ -66,7 +67,7 @@ class Runs:
         """Run a scorer once more; one that failed is not tried again."""
         if method in self.failures:
             return
-        command = [sys.executable, str(WORKER), method, str(self.path), str(self.out)]
+        command = [sys.executable, str(WORKER), method, str(self.folder), str(self.out)]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
         if done.returncode:
             self.failures[method] = (done.stderr.strip().splitlines() or ["no message"])[-1]

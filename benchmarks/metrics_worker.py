@@ -1,10 +1,9 @@
-"""One scorer in a process of its own: ``metrics_worker.py METHOD CORPUS OUT``, started by `metrics.py`.
+"""One scorer in a process of its own: ``metrics_worker.py METHOD FOLDER OUT``, started by `metrics.py`.
 
 Each method is a function of the corpus that imports and loads what it needs, and returns the function that scores;
 the CPU time of both is measured. A score has values per item, or a text.
 """
 
-import gc
 import os
 import pickle
 import sys
@@ -161,14 +160,17 @@ METHODS: dict[str, Callable[[Corpus], Score]] = {
     "our four": our_four,
 }
 
+FROM_TEXTS = ("rouge_score", "our ROUGE-L", "rouge_score, stems", "our ROUGE-L, stems", "sacrebleu")
+FROM_TEXTS += ("our sacrebleu BLEU", "our four")
+
 
 def main() -> None:
     """Run one method on one core; write its CPU seconds and its values."""
     started = time.process_time()  # the start of the interpreter, and of this file's imports
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    data = pickle.loads(Path(sys.argv[2]).read_bytes())
-    gc.freeze()  # the corpus, half a million objects, is the benchmark's and no scorer's to look through for garbage
+    # no more than the scorer reads: what else is in memory, it would pay for in garbage collection
+    data = pickle.loads((Path(sys.argv[2]) / ("texts" if sys.argv[1] in FROM_TEXTS else "tokens")).read_bytes())
     ready = time.process_time()
     score = METHODS[sys.argv[1]](data)
     loaded = time.process_time()
