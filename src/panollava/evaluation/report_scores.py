@@ -62,7 +62,7 @@ class CaptionScore:
 
 @dataclass(frozen=True, slots=True)
 class ModelScores:
-    """All scores of one model: the real one, or the one trained without images.
+    """All scores of one model: the real one, the one trained without images, or the real one before training.
 
     Attributes:
         accuracy: Over all questions with a short answer; None where the test has none.
@@ -113,6 +113,7 @@ class RunScores:
     questions: int
     model: ModelScores
     blind: ModelScores | None
+    untrained: ModelScores | None
     seconds: Mapping[str, float]
     peak_memory_mb: float | None
     tokens_per_panorama: int | None
@@ -178,6 +179,7 @@ def _run(content: Any) -> RunScores:
         questions=int(content["test"]["questions"]),
         model=_model(content["model"]),
         blind=_model(content["blind"]) if content.get("blind") is not None else None,
+        untrained=_model(content["untrained"]) if content.get("untrained") is not None else None,
         seconds={str(name): float(value) for name, value in content.get("seconds", {}).items()},
         peak_memory_mb=_number(memory),
         tokens_per_panorama=None if tokens is None else int(tokens),

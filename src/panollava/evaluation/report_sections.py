@@ -28,9 +28,10 @@ _NO_QUESTIONS = "No question of this test has a short answer that is right or wr
 def headline(scores: RunScores) -> Html:
     """Return the first screen: what was found, in one sentence and a row of figures."""
     model, blind = scores.model, scores.blind
-    gain = difference(model.accuracy, blind.accuracy if blind else None)
+    before, gain = scores.untrained, difference(model.accuracy, blind.accuracy if blind else None)
     figures = [
         _figure("Accuracy, model", percent(model.accuracy), _of_questions(model), "model"),
+        *([_figure("Before training", percent(before.accuracy), "the same questions", "plain")] if before else []),
         _figure("Blind baseline", percent(blind.accuracy if blind else None), "the same without images", "blind"),
         _figure("Chance", percent(model.chance), _chance_note(model), "chance"),
         _figure("Model over blind", points(gain), "percentage points", "plain"),

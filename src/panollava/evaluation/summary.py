@@ -7,13 +7,13 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from panollava.evaluation.report_scores import CaptionScore, ModelScores, parse_scores
+from panollava.evaluation.report_scores import CaptionScore, ModelScores, RunScores, parse_scores
 from panollava.evaluation.report_text import count, counted, difference, percent, points, six_decimals
 from panollava.metrics.suite import METRICS
 
 
 def score_table(metrics: Mapping[str, Any]) -> Table:
-    """Return accuracy by kind of question: model, blind baseline, their difference, chance, questions.
+    """Return accuracy by kind of question: untrained, model, blind baseline, their difference, chance, questions.
 
     Args:
         metrics: The content of metrics.json.
@@ -22,19 +22,20 @@ def score_table(metrics: Mapping[str, Any]) -> Table:
         DataError: The content is not that of metrics.json; the message names the key.
     """
     scores = parse_scores(metrics)
-    model, blind = scores.model, scores.blind
+    model = scores.model
     table = Table(
         title=f"Accuracy on {counted(scores.panoramas, 'held-out panorama')}",
         box=box.SIMPLE_HEAD,
         title_justify="left",
     )
     table.add_column("kind of question", overflow="fold")
-    for name in ("model", *(("blind", "points") if blind else ()), "chance", "questions"):
+    before = ("untrained",) if scores.untrained else ()
+    for name in (*before, "model", *(("blind", "points") if scores.blind else ()), "chance", "questions"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_row(*_row("all questions", model.accuracy, model.answered, model.chance, blind, None), style="bold")
+    table.add_row(*_row("all questions", model.accuracy, model.answered, model.chance, scores, None), style="bold")
     table.add_section()
     for kind, score in sorted(model.by_kind.items()):
-        table.add_row(*_row(kind, score.accuracy, score.count, score.chance, blind, kind))
+        table.add_row(*_row(kind, score.accuracy, score.count, score.chance, scores, kind))
     return table
 
 
@@ -43,15 +44,23 @@ def _row(
     accuracy: float | None,
     total: int,
     chance: float | None,
-    blind: ModelScores | None,
+    scores: RunScores,
     kind: str | None,
 ) -> list[str]:
-    cells = [escape(name), percent(accuracy)]
-    if blind is not None:
-        score = blind.by_kind.get(kind) if kind is not None else None
-        other = blind.accuracy if kind is None else score.accuracy if score else None
+    before = [percent(_accuracy(scores.untrained, kind))] if scores.untrained else []
+    cells = [escape(name), *before, percent(accuracy)]
+    if scores.blind is not None:
+        other = _accuracy(scores.blind, kind)
         cells += [percent(other), points(difference(accuracy, other))]
     return [*cells, percent(chance), count(total)]
+
+
+def _accuracy(model: ModelScores, kind: str | None) -> float | None:
+    """Return the accuracy over one kind of question, or over all."""
+    if kind is None:
+        return model.accuracy
+    score = model.by_kind.get(kind)
+    return score.accuracy if score else None
 
 
 def caption_table(metrics: Mapping[str, Any]) -> Table:

@@ -28,6 +28,8 @@ from panollava.metrics import load_custom
 from panollava.metrics.metric import Metric
 from panollava.metrics.scene import spice_metric
 from panollava.metrics.spice import SpiceSettings
+from panollava.models.build import build_model
+from panollava.models.protocol import PanoramaModel
 from panollava.training.progress import progress_bar
 from panollava.training.stages import feature_store
 from panollava.workflow.configuration import WorkflowConfig, plain
@@ -52,6 +54,7 @@ class EvaluationRunner:
         checkpoint_dir: str | Path | None = None,
         csv: str | Path | None = None,
         blind_dir: str | Path | None = None,
+        untrained: bool = False,
         out_dir: str | Path | None = None,
         facts: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
@@ -61,6 +64,7 @@ class EvaluationRunner:
             checkpoint_dir: A checkpoint or a folder that holds one; None: the run of the configuration.
             csv: Questions and references to test on; None: ``data.test`` of the configuration.
             blind_dir: A blind checkpoint to score on the same questions.
+            untrained: Score the model as the configuration builds it, too: new parts at random, no adapter.
             out_dir: Where to write; None: the run's folder, or ``eval-<file>`` below it for a ``csv``.
             facts: More entries for ``metrics.json`` (seconds, memory).
 
@@ -81,11 +85,15 @@ class EvaluationRunner:
             raise DataError("there is nothing to test on: data.test has no samples; give --csv-input or data.test")
         out = Path(out_dir) if out_dir else run_dir / f"eval-{Path(csv).stem}" if csv else run_dir
         out.mkdir(parents=True, exist_ok=True)
-        scores = evaluate(session, samples, cfg, out=out / "predictions.csv", title="answering")
-        blind = None
+        scores = evaluate(session.model, samples, cfg, out=out / "predictions.csv", title="answering")
+        blind = before = None
         if blind_dir is not None:
-            twin = Session.load(resolve_checkpoint(blind_dir))
+            twin = Session.load(resolve_checkpoint(blind_dir)).model
             blind = evaluate(twin, samples, cfg, out=out / "blind_predictions.csv", title="answering blind")
+        if untrained:
+            start = build_model(cfg).to(session.model.device)
+            file = out / "untrained_predictions.csv"
+            before = evaluate(start, samples, cfg, out=file, title="answering untrained")
         facts = dict(facts or {})
         metrics = {
             "format": 1,
@@ -95,6 +103,7 @@ class EvaluationRunner:
             "test": {"panoramas": len({s.image_id for s in samples}), "questions": len(samples)},
             "model": scores,
             "blind": blind,
+            "untrained": before,
             "tokens_per_panorama": session.model.token_count,
             "peak_memory_mb": peak_memory_mb(),
             **facts,
@@ -122,17 +131,19 @@ def peak_memory_mb() -> float:
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
-def evaluate(session: Session, samples: list[Sample], cfg: PanollavaConfig, *, out: Path, title: str) -> dict[str, Any]:
+def evaluate(
+    model: PanoramaModel, samples: list[Sample], cfg: PanollavaConfig, *, out: Path, title: str
+) -> dict[str, Any]:
     """Answer and score; predictions are on disk before the first score is computed."""
     if cfg.trainer.threads is not None:
         torch.set_num_threads(cfg.trainer.threads)
     # Before the answers: a metric that cannot be read should not cost their time.
     custom = load_custom(f"{name}={place}" for name, place in cfg.evaluation.custom_metrics.items())
-    store = feature_store(session.model, cfg)
+    store = feature_store(model, cfg)
     with progress_bar() as bar:
         task = bar.add_task(title, total=len(samples), note="questions")
         advance: Callable[[int, int], None] = lambda done, _: bar.update(task, completed=done)  # noqa: E731
-        answers = answer(session.model, samples, cfg, store=store, progress=advance)
+        answers = answer(model, samples, cfg, store=store, progress=advance)
     # Absolute: a relative path is read as one below the file's own folder, and the images lie elsewhere.
     write_predictions_csv(out, [replace(s, image=s.image.resolve()) for s in answers.samples])
     scores = score(
@@ -142,8 +153,8 @@ def evaluate(session: Session, samples: list[Sample], cfg: PanollavaConfig, *, o
         custom=custom,
         prepared=prepared_metrics(cfg.evaluation),
     )
-    if cfg.evaluation.rolls and not session.model.blind:
-        scores["panoramic"] = _rolled(session, answers.samples, cfg)
+    if cfg.evaluation.rolls and not model.blind:
+        scores["panoramic"] = _rolled(model, answers.samples, cfg)
     return scores
 
 
@@ -156,10 +167,10 @@ def prepared_metrics(evaluation: EvaluationConfig) -> dict[str, Metric]:
     return {**model_metrics(paths, folder=Path()), "spice": spice_metric(settings)}
 
 
-def _rolled(session: Session, answered: list[Sample], cfg: PanollavaConfig) -> dict[str, Any]:
+def _rolled(model: PanoramaModel, answered: list[Sample], cfg: PanollavaConfig) -> dict[str, Any]:
     """Ask again about rolled and mirrored panoramas, and score how the answers turn."""
     with progress_bar() as bar:
         task = bar.add_task("rolling", total=None, note="questions")
         advance: Callable[[int, int], None] = lambda done, all_: bar.update(task, completed=done, total=all_)  # noqa: E731
-        trials = roll_trials(session.model, answered, cfg, progress=advance)
+        trials = roll_trials(model, answered, cfg, progress=advance)
     return roll_scores(trials, rolls=cfg.evaluation.rolls)

@@ -60,7 +60,13 @@ def run_experiment(config: WorkflowConfig | PanollavaConfig) -> dict[str, Any]:
         clock.lap("blind baseline")
     facts = {"seconds": clock.seconds}
     evaluator = EvaluationRunner(cfg)
-    metrics = evaluator.run(checkpoint_dir=checkpoint, blind_dir=blind, out_dir=trainer.run_dir, facts=facts)
+    metrics = evaluator.run(
+        checkpoint_dir=checkpoint,
+        blind_dir=blind,
+        untrained=cfg.experiment.untrained_baseline,
+        out_dir=trainer.run_dir,
+        facts=facts,
+    )
     finish(trainer.run_dir, metrics, cfg)
     return metrics
 

@@ -48,6 +48,15 @@ def test_without_a_blind_baseline_its_columns_go():
     assert not any("blind" in line for line in shown)
 
 
+def test_an_untrained_baseline_has_the_first_column():
+    content = metrics(blind=True)
+    content["untrained"] = {**content["blind"], "accuracy": 0.03125, "by_kind": {}}
+    shown = lines(score_table(content))
+    assert "all questions 3.1 % 50.0 % 25.0 % +25.0 12.5 % 1,234" in shown
+    assert any(line.startswith("direction8 ") and "50.0 % 12.5 % +37.5" in line for line in shown)
+    assert any("untrained model blind points" in line for line in shown)
+
+
 def test_text_metrics_one_line_each():
     shown = lines(caption_table(metrics(blind=False)))
     assert "\u2713 BLEU-4 \u2191 0.183422 sacrebleu" in shown
