@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tokenizer",
         help="one tokenizer for all metrics, for other languages: intl, char, zh, ko-mecab, ja-mecab."
-        " Default: each metric's official one",
+        " ptb: COCO's official Java program in place of our Penn Treebank tokens. Default: each metric's own",
     )
     parser.add_argument("--resamples", type=int, metavar="N", help="1000, or 10000 to compare; 0: no intervals")
     parser.add_argument("--confidence", type=float, default=0.95, help="of the intervals (0.95)")

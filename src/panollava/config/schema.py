@@ -75,7 +75,9 @@ class EvaluationConfig(Section):
         description="Caption metrics; one that cannot run here is reported as missing.",
     )
     tokenizer: str | None = Field(
-        None, description="One tokenizer for all caption metrics: intl, char, ko-mecab, ...; null: each one's official."
+        None,
+        description="One tokenizer for all caption metrics: intl, char, ko-mecab, ...; ptb: the official Java"
+        " program for Penn Treebank tokens; null: each one's own.",
     )
     custom_metrics: dict[str, str] = Field(
         {}, description="Metrics of your own, name: path/to/file.py:function; see docs/evaluation-metrics.md."

@@ -13,6 +13,7 @@ from panollava.metrics.custom import from_entry_point, installed
 from panollava.metrics.items import Items, check_items
 from panollava.metrics.learned import LEARNED_METRICS
 from panollava.metrics.metric import Metric, mean_totals
+from panollava.metrics.ptb_jar import OFFICIAL_PTB, count_broken
 from panollava.metrics.result import MetricReport, MetricResult
 from panollava.metrics.scene import SCENE_METRICS
 from panollava.metrics.text_metrics import TEXT_METRICS
@@ -35,8 +36,8 @@ def compute_text_metrics(
         predictions: one text per item; an empty one scores 0 and is counted.
         references: per item a text, or a sequence of texts.
         metrics: names out of ``METRICS``, in the order of the report.
-        tokenizer: a sacrebleu tokenizer (intl, char, ko-mecab, ...) for all metrics that use one; each
-            metric's official tokenizer when absent.
+        tokenizer: a sacrebleu tokenizer (intl, char, ko-mecab, ...) for all metrics that use one; "ptb" for the
+            official Java program where a metric reads Penn Treebank tokens; each metric's own when absent.
         custom: metrics of one's own by name (``custom.load_custom``), which ``metrics`` may name too.
 
     Raises:
@@ -65,7 +66,8 @@ def score_items(
     table = _table(metrics, custom)
     table.update((name, metric) for name, metric in prepared.items() if name in table)
     tokens = TokenTable(items)
-    results = tuple(_score(name, table[name], items, tokens, tokenizer) for name in metrics)
+    chosen = OFFICIAL_PTB if tokenizer == "ptb" else tokenizer
+    results = tuple(_remarked(_score(name, table[name], items, tokens, chosen), items) for name in metrics)
     return MetricReport(
         results,
         items.protocol,
@@ -75,6 +77,17 @@ def score_items(
         items.repeated_rows,
         len(set(items.images)),
     )
+
+
+def _remarked(result: MetricResult, items: Items) -> MetricResult:
+    """Add what the official tokenizer did to texts with line breaks, to the results that used it."""
+    if f"tok:{OFFICIAL_PTB}|" not in result.signature:
+        return result
+    count = count_broken([*items.predictions, *(text for group in items.references for text in group)])
+    if not count:
+        return result
+    remark = f"{count} {'text holds' if count == 1 else 'texts hold'} a line break, read as a space"
+    return replace(result, note="; ".join(filter(None, [result.note, remark])))
 
 
 def _table(metrics: Sequence[str], custom: Mapping[str, Metric]) -> dict[str, Metric]:

@@ -16,7 +16,7 @@ from panollava.metrics.meteor import meteor
 from panollava.metrics.metric import Metric, Outcome
 from panollava.metrics.rouge import coco_rouge_l, rouge_l, stemmed
 from panollava.metrics.signature import make_signature, reference_count
-from panollava.metrics.tokens import Tokens, TokenTable, unreadable_share
+from panollava.metrics.tokens import Tokens, TokenTable, choose_tokenizer, unreadable_share
 from panollava.metrics.wordnet_nltk import load_nltk_wordnet
 
 Run = Callable[[Items, TokenTable, str | None], Outcome]
@@ -47,7 +47,7 @@ def _readable(items: Items, references: list[Tokens], tokenizer: str, *, label: 
 
 def _bleu(order: int) -> Run:
     def run(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:
-        name = tokenizer or "13a"
+        name = choose_tokenizer(tokenizer, default="13a")
         counts = BleuCounts.of(tokens.ngrams(name, cased=True))
         if name == "13a":
             score = sacrebleu_of(counts, order=order, nrefs=reference_count(items.references))
@@ -94,14 +94,14 @@ def _check_english(items: Items) -> None:
 
 
 def _rouge_l(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:
-    name = tokenizer or "rouge"
+    name = choose_tokenizer(tokenizer, default="rouge")
     predictions, references = tokens(name)
     note = _readable(items, references, name, label="ROUGE-L")
     return _mean(rouge_l(predictions, references), _fields(items, name, {"stem": "no"}), note)
 
 
 def _rouge_l_stem(items: Items, tokens: TokenTable, tokenizer: str | None) -> Outcome:
-    name = tokenizer or "rouge"
+    name = choose_tokenizer(tokenizer, default="rouge")
     predictions, references = tokens(name)
     note = _readable(items, references, name, label="ROUGE-L")
     rest = iter(stemmed([words for group in references for words in group]))

@@ -1,8 +1,9 @@
 """Tokenizers by name, the names that signatures use.
 
-``ptb-py``   Penn Treebank as in COCO caption evaluation, lower case (``ptb.py``)
-``rouge``    runs of a-z and 0-9, lower case (``rouge.py``)
-others       sacrebleu's (13a, intl, char, zh, ko-mecab, ja-mecab, none), lower case except for BLEU-4 itself
+``ptb-py``     Penn Treebank as in COCO caption evaluation, lower case (``ptb.py``)
+``ptb-3.4.1``  the same by the official Java program (``ptb_jar.py``); asked for as ``ptb``
+``rouge``      runs of a-z and 0-9, lower case (``rouge.py``)
+others         sacrebleu's (13a, intl, char, zh, ko-mecab, ja-mecab, none), lower case except for BLEU-4 itself
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,11 +11,27 @@ from collections.abc import Callable, Iterable, Sequence
 from panollava.metrics.bleu import sacrebleu_metric
 from panollava.metrics.items import Items
 from panollava.metrics.ngrams import NgramTable
-from panollava.metrics.ptb import ptb_tokens
+from panollava.metrics.ptb import ptb_lines, ptb_tokens
+from panollava.metrics.ptb_jar import OFFICIAL_PTB, official_tokens
 from panollava.metrics.rouge import rouge_corpus, rouge_tokens
 from panollava.metrics.tokens_13a import tokens_13a
 
 Tokens = list[list[str]]
+PTB = ("ptb-py", OFFICIAL_PTB)
+
+
+def choose_tokenizer(asked: str | None, *, default: str) -> str:
+    """Return the name of the tokenizer a metric uses: the one asked for, or its own.
+
+    Penn Treebank tokens are for the metrics that officially read them; the others keep their own.
+
+    Example:
+        >>> [choose_tokenizer(asked, default="13a") for asked in (None, "char", "ptb-3.4.1")]
+        ['13a', 'char', '13a']
+    """
+    if asked is None or (asked in PTB and default not in PTB):
+        return default
+    return asked
 
 
 def tokenizer_named(name: str) -> Callable[[str], list[str]]:
@@ -30,6 +47,8 @@ def tokenizer_named(name: str) -> Callable[[str], list[str]]:
     """
     if name == "ptb-py":
         return ptb_tokens
+    if name == OFFICIAL_PTB:
+        return lambda text: official_tokens([text])[0]
     if name == "rouge":
         return rouge_tokens
     split = sacrebleu_metric(name).tokenizer
@@ -55,12 +74,16 @@ def cased_tokens(items: Items, name: str) -> tuple[Tokens, list[Tokens]]:
 
 
 def corpus_tokens(texts: Sequence[str], *, tokenizer: str) -> Tokens:
-    """Return the lower-case tokens of each text; errors as ``tokenizer_named``.
+    """Return the lower-case tokens of each text, all in one pass; errors as ``tokenizer_named``.
 
     Example:
         >>> corpus_tokens(["Sofa 2", "a.b"], tokenizer="13a")
         [['sofa', '2'], ['a', '.', 'b']]
     """
+    if tokenizer == "ptb-py":
+        return ptb_lines(texts)
+    if tokenizer == OFFICIAL_PTB:
+        return official_tokens(texts)
     if tokenizer == "rouge":
         return rouge_corpus(texts)
     if tokenizer == "13a":
@@ -80,9 +103,8 @@ class TokenTable:
         """Return (tokens of each prediction, per item the tokens of each reference)."""
         if name not in self._tables:
             references = self._items.references
-            flat = [*self._items.predictions, *(text for group in references for text in group)]
-            rest = iter(corpus_tokens(flat, tokenizer=name))
-            predictions = [next(rest) for _ in self._items.predictions]
+            predictions = corpus_tokens(self._items.predictions, tokenizer=name)
+            rest = iter(corpus_tokens([text for group in references for text in group], tokenizer=name))
             self._tables[name] = predictions, [[next(rest) for _ in group] for group in references]
         return self._tables[name]
 
