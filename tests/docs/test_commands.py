@@ -80,7 +80,7 @@ def check_script(words: list[str]) -> None:
             check_verb(eval_script().choose_verb(rest))
     elif script in SCRIPTS:
         check_verb([*SCRIPTS[script].split(), *rest])
-    elif script in ("benchmarks/synthetic.py", "benchmarks/metrics.py"):
+    elif script in ("benchmarks/synthetic.py", "benchmarks/metrics.py", "benchmarks/train.py", "benchmarks/infer.py"):
         assert all(word in (ROOT / script).read_text() for word in rest if word.startswith("--"))
     elif script == "benchmarks/geometry.py":
         assert all(f'"{word}"' in (ROOT / script).read_text() for word in rest)
