@@ -78,7 +78,7 @@ def render_views(
         erp: u8 or f32 [H, W, C] with 1, 3 or 4 channels, or [H, W]; any size; it spans 360 x 180 degrees.
         layout: the views.
         antialias: ``fast``, ``quality`` or ``none``; `panollava.geometry.antialias` says what each does.
-        exact: interpolate u8 at exact places instead of 1/32 pixels; about a third slower. f32 always is exact.
+        exact: interpolate u8 at exact places instead of 1/32 pixels; slower. f32 always is exact.
 
     Returns:
         One [height_px, width_px, C] per view, of the ERP's type. Views of one size share one block of memory.

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from panollava.errors import MetricUnavailable
 from panollava.metrics.java import find_java, run_java
 from panollava.metrics.spice_cache import load_scores, score_key, store_scores
-from panollava.metrics.spice_models import INSTALL, CoreNlp, cache_folder, find_corenlp, sha256_of
+from panollava.metrics.spice_models import INSTALL, CoreNlp, find_corenlp, sha256_of
+from panollava.user_cache import cache_folder
 
 MAIN_CLASS = "edu.anu.spice.SpiceScorer"
 ITEMS_PER_PROCESS = 500

@@ -23,13 +23,13 @@ from panollava.metrics.spice_models import (
     INSTALL,
     MODELS,
     CoreNlp,
-    cache_folder,
     check_jar,
     find_corenlp,
     installed_folder,
     remember,
     sha256_of,
 )
+from panollava.user_cache import cache_folder
 
 logger = logging.getLogger(__name__)
 

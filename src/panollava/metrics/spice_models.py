@@ -9,13 +9,13 @@ down when they are first used; other bytes in the same place are refused from th
 import hashlib
 import json
 import os
-import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from panollava.errors import MetricUnavailable
+from panollava.user_cache import cache_folder
 
 VERSION = "3.6.0"
 CODE, MODELS = f"stanford-corenlp-{VERSION}.jar", f"stanford-corenlp-{VERSION}-models.jar"
@@ -46,22 +46,6 @@ class CoreNlp:
     def jars(self) -> tuple[Path, Path]:
         """The code and the models."""
         return self.folder / CODE, self.folder / MODELS
-
-
-def cache_folder() -> Path:
-    """Return the user's folder for what can be fetched or computed again; it need not exist.
-
-    PANOLLAVA_CACHE, or ``panollava`` below the cache folder of the system.
-
-    Example:
-        >>> cache_folder().name != ""
-        True
-    """
-    own = os.environ.get("PANOLLAVA_CACHE")
-    if own:
-        return Path(own)
-    base = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "panollava"
 
 
 def installed_folder() -> Path:

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from panollava.metrics.spice_models import cache_folder
+from panollava.user_cache import cache_folder
 
 
 def model_folder(name: str) -> Path:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from panollava.errors import ModelError
-from panollava.metrics.spice_models import cache_folder
+from panollava.user_cache import cache_folder
 
 logger = logging.getLogger(__name__)
 
