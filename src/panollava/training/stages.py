@@ -11,26 +11,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from panollava.checkpoints.format import component_state, save_checkpoint, state_hash
+from panollava.checkpoints.format import save_checkpoint
 from panollava.config import to_dict
 from panollava.config.schema import PanollavaConfig, StageConfig
-from panollava.data.augment import Augment
-from panollava.data.feature_key import FeatureKey
-from panollava.data.features import FeatureStore, Request
-from panollava.data.images import ImageOptions
 from panollava.data.manifest import PanoramaSamples
 from panollava.errors import TrainingError
 from panollava.models.build import attach_adapter
-from panollava.models.protocol import PanoramaModel
 from panollava.models.vlm import PanoramaVLM
 from panollava.training.auto_batch import choose_batch, longest
+from panollava.training.feeds import loaders
 from panollava.training.finite import FinitePolicy, describer
 from panollava.training.fit import fit
 from panollava.training.freeze import Trainable, set_trainable
-from panollava.training.loader import LanguageBatches, PixelBatches, StagePlan, loader, packed_lengths
+from panollava.training.loader import StagePlan, packed_lengths
 from panollava.training.module import StageModule
 from panollava.training.objectives import seeded_objective
-from panollava.training.progress import progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +93,7 @@ def run_stage(
         stage = _auto_batched(model, stage, cfg, train)
     plan = _plan(model, stage, train, seed=cfg.experiment.seed)
     module = _module(model, stage, cfg, plan=plan, train=train)
-    first, second = _loaders(model, stage, cfg, plan=plan, train=train, val=val)
+    first, second = loaders(model, stage, cfg, plan=plan, train=train, val=val)
 
     def save(name: str, step: int) -> None:
         save_checkpoint(
@@ -132,24 +127,6 @@ def run_stage(
         best_step=done.best_step,
         speed=done.rates,
     )
-
-
-def feature_store(model: PanoramaModel, cfg: PanollavaConfig) -> FeatureStore | None:
-    """Return the store of encoder features, in a folder named by encoder, layout, image options. None when blind."""
-    if model.blind:
-        return None
-    folder = key = None
-    images = ImageOptions.from_settings(cfg.data.images, antialias=cfg.views.antialias)
-    if cfg.data.cache_features:
-        folder = Path(cfg.paths.data) / "features"
-        weights, layer = state_hash(component_state(model)["vision"]), cfg.vision.feature_layer
-        key = FeatureKey(weights, model.layout, layer=layer, dtype=cfg.data.cache_dtype, images=images)
-
-    def encode(views: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        device = model.device  # asked now: the trainer may have moved the model
-        return tuple(f.cpu() for f in model.encode(tuple(v.to(device) for v in views)))
-
-    return FeatureStore(encode=encode, layout=model.layout, folder=folder, key=key, images=images)
 
 
 def _attention(model: PanoramaVLM, cfg: PanollavaConfig) -> str:
@@ -209,7 +186,7 @@ def _auto_batched(
 
     def batch_of(size: int) -> Any:
         plan = StagePlan(((0, longest(train, count=size)),))
-        return _loaders(model, stage, cfg, plan=plan, train=train, val=())[0].dataset[0]
+        return loaders(model, stage, cfg, plan=plan, train=train, val=())[0].dataset[0]
 
     module = _module(model, stage, cfg, plan=StagePlan(()), train=train)
     size = choose_batch(module, cfg.trainer, batch_of=batch_of)
@@ -225,44 +202,3 @@ def _objective(model: PanoramaVLM, stage: StageConfig, cfg: PanollavaConfig) -> 
     return seeded_objective(
         model, stage.overlap, through_resampler="resampler" in stage.trains, seed=cfg.experiment.seed
     )
-
-
-def _loaders(
-    model: PanoramaVLM,
-    stage: StageConfig,
-    cfg: PanollavaConfig,
-    *,
-    plan: StagePlan,
-    train: Sequence[PanoramaSamples],
-    val: Sequence[PanoramaSamples],
-) -> tuple[Any, Any]:
-    """Return the training loader, and the validation loader or None. Validation is never shuffled or augmented."""
-    size, workers = stage.batch_size, cfg.data.workers
-    check = StagePlan(tuple((0, tuple(range(i, min(i + size, len(val))))) for i in range(0, len(val), size)))
-    images, seed = ImageOptions.from_settings(cfg.data.images, antialias=cfg.views.antialias), cfg.experiment.seed
-    augment = Augment.from_settings(cfg.data.augment, layout=model.layout, seed=seed)
-    if stage.objective == "overlap":
-        first = PixelBatches(train, plan, model, images=images, augment=augment)
-        second = PixelBatches(val, check, model, images=images)
-        return loader(first, workers=workers), loader(second, workers=0) if val else None
-    store = None
-    if cfg.data.cache_features and "vision" not in stage.trains and not model.blind:
-        store = feature_store(model, cfg)
-        assert store is not None
-    limit, kept = stage.questions_per_panorama, store if augment is None or augment.shifts else None
-    batches = LanguageBatches(train, plan, model, kept, limit=limit, seed=seed, images=images, augment=augment)
-    if store is not None:
-        rolls = [] if kept is None or augment is None else batches.requests()
-        _fill(store, model, [p.image for p in (*(() if augment else train), *val)], rolls=rolls)
-    checks = LanguageBatches(val, check, model, store, limit=limit, seed=seed, images=images)
-    return loader(batches, workers=workers), loader(checks, workers=0) if val else None
-
-
-def _fill(store: FeatureStore, model: PanoramaVLM, images: Sequence[Path], *, rolls: Sequence[Request] = ()) -> None:
-    """Encode what is not in the store yet, on the device that the run will use."""
-    home = model.device
-    model.to("cuda" if torch.cuda.is_available() else home)
-    with progress_bar() as bar:
-        task = bar.add_task("encoding panoramas", total=len(images) + len(rolls), note="")
-        store.fill(images, rolls=rolls, progress=lambda done, every: bar.update(task, completed=done, total=every))
-    model.to(home)

@@ -30,8 +30,8 @@ from panollava.metrics.scene import spice_metric
 from panollava.metrics.spice import SpiceSettings
 from panollava.models.build import build_model
 from panollava.models.protocol import PanoramaModel
+from panollava.training.feeds import feature_store
 from panollava.training.progress import progress_bar
-from panollava.training.stages import feature_store
 from panollava.workflow.configuration import WorkflowConfig, plain
 from panollava.workflow.quiet import quiet_libraries
 

@@ -10,8 +10,8 @@ from torch import nn
 from panollava.data.dataset import conversations
 from panollava.data.views import stacked_views
 from panollava.models.protocol import PanoramaBatch
+from panollava.training.feeds import feature_store
 from panollava.training.freeze import set_trainable
-from panollava.training.stages import feature_store
 
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-6}
 TRAINS = ("resampler", "projector", "position", "adapter")

@@ -221,7 +221,7 @@ def test_more_processes_than_one_are_refused(tiny_config, tiny_model, panoramas,
 
 
 def test_features_of_a_frozen_encoder_are_kept_and_those_of_another_are_not_mistaken(tiny_config, panoramas, tmp_path):
-    from panollava.training.stages import feature_store
+    from panollava.training.feeds import feature_store
 
     cfg = tiny_config(f"paths.data={tmp_path}")
     model = build_model(cfg)

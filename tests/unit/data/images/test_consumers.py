@@ -56,7 +56,7 @@ def test_training_reads_by_the_options(flat, panoramas, tiny_model):
 
 
 def test_features_of_other_options_lie_in_another_folder(flat, tiny_config, tiny_model, tmp_path):
-    from panollava.training.stages import feature_store
+    from panollava.training.feeds import feature_store
 
     model = tiny_model()
     for setting in ("data.images.pad=true", "data.images.assume_full=true"):
