@@ -9,6 +9,7 @@
      |- ModelError             a model that cannot be built or composed
      |   '- FusionError        placeholders and vision tokens do not agree
      |- TrainingError          a stage that cannot run
+     |- OutOfMemory            memory that is too small even for one panorama or question
      |- CheckpointError        a checkpoint that is absent, damaged or ambiguous
      |- MetricError            predictions that cannot be scored
      '- MetricUnavailable      a metric that cannot run here; the score is missing, never 0
@@ -47,6 +48,10 @@ class FusionError(ModelError):
 
 class TrainingError(PanollavaError, RuntimeError):
     """A stage that cannot run or must stop."""
+
+
+class OutOfMemory(PanollavaError, MemoryError):  # noqa: N818 - OutOfMemoryError is the allocator's own
+    """Memory is too small even for the smallest batch; the message says what takes less."""
 
 
 class CheckpointError(PanollavaError, ValueError):
