@@ -42,11 +42,11 @@ def one_by_one(model: Any, image: Path, questions: list[str], *, length: int) ->
 def together(model: Any, image: Path, questions: list[str], *, length: int) -> list[list[int]]:
     """Return the ids of each answer, the panorama read once."""
     from panollava.data.views import stacked_views
-    from panollava.models.decode import greedy
+    from panollava.models.decode import decode
 
     prefixes = model._prefixes(model.encode(stacked_views([image], model.layout)))
     rows = [(0, model.chat.question_ids(question)) for question in questions]
-    return greedy(model.language, prefixes, rows, stop_id=-1, max_new_tokens=length, batch_size=len(rows))
+    return decode(model.language, prefixes, rows, stop_id=-1, max_new_tokens=length, batch_size=len(rows))
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Greedy answers to many questions that share their prefixes: each prefix is read once.
+"""Answers to many questions that share their prefixes, greedy or sampled: each prefix is read once.
 
 ::
 
@@ -9,11 +9,14 @@
         question 1a                |. . q q|a a
 
 Sixteen questions on one panorama cost one prefix instead of sixteen. Padding is masked and has no position, so an
-answer does not depend on the other rows of its batch.
+answer does not depend on the other rows of its batch. Neither does a sampled one: token i of an answer is drawn by a
+number that is a function of (seed of the question, i), and of nothing else.
 """
 
 import copy
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -35,8 +38,21 @@ class Reader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Draw tokens from all of the vocabulary.
+
+    Attributes:
+        temperature: Above 0; the logits are divided by it.
+        seeds: One per question.
+    """
+
+    temperature: float
+    seeds: Sequence[int]
+
+
 @torch.no_grad()
-def greedy(
+def decode(
     language: LanguageModel,
     prefixes: Float[Tensor, "p n d"],
     questions: Sequence[tuple[int, list[int]]],
@@ -44,8 +60,10 @@ def greedy(
     stop_id: int,
     max_new_tokens: int,
     batch_size: int,
+    places: Int[Tensor, " n"] | None = None,
+    sampling: Sampling | None = None,
 ) -> list[list[int]]:
-    """Return the ids of the greedy answer to each question, without the stop token.
+    """Return the ids of the answer to each question, without the stop token.
 
     Args:
         language: The language model.
@@ -54,17 +72,20 @@ def greedy(
         stop_id: Id that ends an answer.
         max_new_tokens: Longest answer.
         batch_size: Questions that are answered together.
+        places: Positions of the prefix in the language model; None where they count up from 0.
+        sampling: How to draw tokens; None: the likeliest one each.
     """
     shares = language.model.config._attn_implementation == PACKED and prefixes.shape[1] > 0
     make = _SharedReader if shares else _CachedReader
-    read = make.read(language, prefixes)
+    read = make.read(language, prefixes, places)
     answers: list[list[int]] = []
     for start in range(0, len(questions), batch_size):
         chunk = questions[start : start + batch_size]
         rows = [ids for _, ids in chunk]
         room = max(map(len, rows)) + max_new_tokens
         reader = make(language, read, [row for row, _ in chunk], room=room)
-        answers += _answer(language, reader, rows, prefixes.shape[1], stop_id=stop_id, limit=max_new_tokens)
+        pick = _pick(sampling, start, len(chunk))
+        answers += _answer(language, reader, pick, rows, prefixes.shape[1], stop_id=stop_id, limit=max_new_tokens)
     return answers
 
 
@@ -75,8 +96,8 @@ class _SharedReader:
         self.model, self.branches = language.model, BranchReader(read, owners, room=room)
 
     @staticmethod
-    def read(language: LanguageModel, prefixes: Float[Tensor, "p n d"]) -> Any:
-        return read_prefixes(language.model, prefixes)
+    def read(language: LanguageModel, prefixes: Float[Tensor, "p n d"], places: Int[Tensor, " n"] | None) -> Any:
+        return read_prefixes(language.model, prefixes, places)
 
     def __call__(self, embedded: Tensor, positions: Tensor, real: Tensor) -> Tensor:
         self.branches.advance(positions, real)
@@ -99,8 +120,13 @@ class _CachedReader:
         self.mask = torch.ones(len(owners), int(read.get_seq_length()), dtype=torch.long, device=language.model.device)
 
     @staticmethod
-    def read(language: LanguageModel, prefixes: Float[Tensor, "p n d"]) -> Any:
-        return language.model.base_model(inputs_embeds=prefixes, use_cache=True).past_key_values
+    def read(language: LanguageModel, prefixes: Float[Tensor, "p n d"], places: Int[Tensor, " n"] | None) -> Any:
+        positions = None if places is None else places.expand(len(prefixes), -1)
+        # a mask: without one, Hugging Face takes a jump of the positions for the start of another text
+        mask = torch.ones(prefixes.shape[:2], dtype=torch.long, device=prefixes.device)
+        return language.model.base_model(
+            inputs_embeds=prefixes, attention_mask=mask, position_ids=positions, use_cache=True
+        ).past_key_values
 
     def __call__(self, embedded: Tensor, positions: Tensor, real: Tensor) -> Tensor:
         self.mask = torch.cat([self.mask, real.long()], dim=1)
@@ -114,8 +140,50 @@ class _CachedReader:
         return hidden[:, -1]
 
 
+class Pick(Protocol):
+    """Chooses the next token of every row of a batch."""
+
+    def __call__(self, logits: Float[Tensor, "b vocab"], *, step: int) -> Int[Tensor, "b 1"]:
+        """Return the tokens; ``step`` counts those of an answer from 0."""
+        ...
+
+
+def _pick(sampling: Sampling | None, start: int, count: int) -> Pick:
+    """Return how the rows of a batch, the questions from ``start``, choose their tokens."""
+    if sampling is None:
+        return lambda logits, *, step: logits.argmax(dim=-1, keepdim=True)  # noqa: ARG005
+    temperature, seeds = sampling.temperature, sampling.seeds[start : start + count]
+
+    def draw(logits: Tensor, *, step: int) -> Tensor:
+        exact = torch.float32 if logits.device.type == "mps" else torch.float64  # MPS has no wider type
+        heights = (logits.to(exact) / temperature).softmax(dim=-1).cumsum(dim=-1)
+        marks = torch.tensor([[uniform(seed, step)] for seed in seeds], dtype=exact, device=logits.device)
+        found = torch.searchsorted(heights, marks * heights[:, -1:], right=True)
+        return found.clamp(max=logits.shape[-1] - 1)
+
+    return draw
+
+
+def uniform(seed: int, step: int) -> float:
+    """Return a number in [0, 1) that is a function of (seed, step) on every machine.
+
+    Example:
+        >>> uniform(1, 0) == uniform(1, 0) != uniform(1, 1)
+        True
+    """
+    digest = hashlib.sha256(f"{seed} {step}".encode()).digest()
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2.0**53
+
+
 def _answer(
-    language: LanguageModel, reader: Reader, questions: list[list[int]], prefix: int, *, stop_id: int, limit: int
+    language: LanguageModel,
+    reader: Reader,
+    pick: Pick,
+    questions: list[list[int]],
+    prefix: int,
+    *,
+    stop_id: int,
+    limit: int,
 ) -> list[list[int]]:
     device = language.model.device
     width = max(len(ids) for ids in questions)
@@ -128,7 +196,7 @@ def _answer(
     open_rows = set(range(len(questions)))
     for step in range(limit):
         hidden = reader(language.embed(ids), positions, real)
-        ids = language.head(hidden).argmax(dim=-1, keepdim=True)
+        ids = pick(language.head(hidden), step=step)
         for row, token in enumerate(ids[:, 0].tolist()):
             if row in open_rows and token == stop_id:
                 open_rows.discard(row)

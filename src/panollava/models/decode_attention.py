@@ -22,11 +22,15 @@ from torch.nn.functional import scaled_dot_product_attention
 class PrefixReader:
     """Reads prefixes, all of one length, and keeps what every layer made of them.
 
+    Args:
+        places: Positions of their tokens, of which a sliding window is measured.
+
     Attributes:
         kept: Keys and values ``p g n d`` by layer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, places: Int[Tensor, " n"]) -> None:
+        self.places = places
         self.kept: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __call__(
@@ -36,9 +40,8 @@ class PrefixReader:
         self.kept[layer] = (k, v)
         near = None
         if window is not None and q.shape[2] > window:
-            place = torch.arange(q.shape[2], device=q.device)
-            apart = place[:, None] - place[None, :]
-            near = (apart >= 0) & (apart < window)
+            apart = self.places[:, None] - self.places[None, :]
+            near = (apart < window).tril()
         read = scaled_dot_product_attention(
             q, k, v, attn_mask=near, is_causal=near is None, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
         )
@@ -83,7 +86,7 @@ class BranchReader:
         keys, values = self._extended(layer, k, v)
         grouped = rearrange(q, "b (g r) s d -> b g (r s) d", g=k.shape[1]) * (scale or q.shape[-1] ** -0.5)
         own = grouped @ keys.transpose(-1, -2)
-        near, far = self._masks(layer, window)
+        near, far = self._masks(window)
         repeat = q.shape[1] // k.shape[1]
         own = own.masked_fill(~near.repeat(1, 1, repeat, 1), torch.finfo(own.dtype).min)
         out = torch.empty_like(grouped)
@@ -120,7 +123,7 @@ class BranchReader:
         keys, values = self.own[layer]
         return keys[:, :, :end], values[:, :, :end]
 
-    def _masks(self, layer: int, window: int | None) -> tuple[Bool[Tensor, "b 1 s t"], Bool[Tensor, "b 1 s p"] | None]:
+    def _masks(self, window: int | None) -> tuple[Bool[Tensor, "b 1 s t"], Bool[Tensor, "b 1 s p"] | None]:
         """Return which own tokens, and which of the prefix (None: all), the new tokens may read."""
         assert self.positions is not None and self.real is not None
         end = self.positions.shape[1]
@@ -128,19 +131,25 @@ class BranchReader:
         new = place[end - self.new :, None]
         # a place of padding reads itself: an empty softmax is NaN
         near = (place <= new) & (self.real[:, None, :] | (place == new))
-        length = self.prefixes.kept[layer][0].shape[2]
         if window is None:
             return near[:, None], None
         here = self.positions[:, end - self.new :, None]
         near &= here - self.positions[:, None, :] < window
-        far = here - torch.arange(length, device=place.device) < window
+        far = here - self.prefixes.places < window
         return near[:, None], far[:, None]
 
 
-def read_prefixes(model: Any, prefixes: Float[Tensor, "p n d"]) -> PrefixReader:
-    """Let a Hugging Face causal LM read prefixes."""
-    reader = PrefixReader()
+def read_prefixes(
+    model: Any, prefixes: Float[Tensor, "p n d"], places: Int[Tensor, " n"] | None = None
+) -> PrefixReader:
+    """Let a Hugging Face causal LM read prefixes, at positions that count up from 0 or at ``places``."""
+    counted = torch.arange(prefixes.shape[1], device=prefixes.device)
+    reader = PrefixReader(counted if places is None else places)
     model.base_model(
-        inputs_embeds=prefixes, attention_mask=prefixes.new_zeros(1, 1, 1, 1), use_cache=False, packed=reader
+        inputs_embeds=prefixes,
+        attention_mask=prefixes.new_zeros(1, 1, 1, 1),
+        position_ids=reader.places[None],
+        use_cache=False,
+        packed=reader,
     )
     return reader

@@ -108,6 +108,7 @@ class PanoramaModel(Protocol):
         num_beams: int = 1,
         temperature: float = 0.0,
         batch_size: int = 32,
+        seeds: Sequence[int] | None = None,
     ) -> list[str]:
-        """Answer (panorama, question) pairs; a panorama is a row of ``features``."""
+        """Answer (panorama, question) pairs; a panorama is a row of ``features``, a seed decides what is sampled."""
         ...

@@ -19,9 +19,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from panollava.data.pack import PAD_SEGMENT, PackedText, pack, placeholder_mask
+from panollava.errors import ModelError
 from panollava.geometry import ViewLayout
 from panollava.models.adapter import is_adapter
-from panollava.models.decode import greedy
+from panollava.models.decode import Sampling, decode
 from panollava.models.fusion import fuse
 from panollava.models.language import LanguageModel
 from panollava.models.positions import Position, token_places
@@ -188,6 +189,7 @@ class PanoramaVLM(nn.Module):
         num_beams: int = 1,
         temperature: float = 0.0,
         batch_size: int = 32,
+        seeds: Sequence[int] | None = None,
     ) -> list[str]:
         """Answer questions about encoded panoramas.
 
@@ -198,25 +200,35 @@ class PanoramaVLM(nn.Module):
             num_beams: Beams; 1 for none.
             temperature: 0 decodes greedily, above 0 samples.
             batch_size: Questions that are answered together.
+            seeds: One per question, which alone decide what is sampled; None: drawn from PyTorch's generator.
+
+        Raises:
+            ModelError: If beams are to be sampled.
         """
         if not queries:
             return []
+        if num_beams > 1 and temperature > 0:
+            raise ModelError(
+                f"generation.num_beams is {num_beams} and generation.temperature {temperature}: beams are not sampled. "
+                "Set num_beams to 1, or temperature to 0"
+            )
         prefixes = self._prefixes(features)
         after = self.token_count > 0
         rows = [
             (index if features is not None else 0, self.chat.question_ids(query, after_vision=after))
             for index, query in queries
         ]
-        placed = self._prefix_positions()
-        if num_beams == 1 and temperature == 0 and placed is None:
-            limits = {"max_new_tokens": max_new_tokens, "batch_size": batch_size}
-            said = greedy(self.language, prefixes, rows, stop_id=self.chat.stop_id, **limits)
+        if num_beams == 1:
+            sampling = None
+            if temperature > 0:
+                sampling = Sampling(temperature, seeds or torch.randint(2**62, (len(rows),)).tolist())
+            limits = {"max_new_tokens": max_new_tokens, "batch_size": batch_size, "places": self._prefix_positions()}
+            said = decode(self.language, prefixes, rows, stop_id=self.chat.stop_id, sampling=sampling, **limits)
         else:
-            sampling = {"do_sample": True, "temperature": temperature} if temperature > 0 else {"do_sample": False}
             said = []
             for start in range(0, len(rows), batch_size):
                 part = rows[start : start + batch_size]
-                said += self._search(prefixes, part, max_new_tokens=max_new_tokens, num_beams=num_beams, **sampling)
+                said += self._beams(prefixes, part, max_new_tokens=max_new_tokens, num_beams=num_beams)
         return [self.chat.decode(row) for row in said]
 
     def _prefixes(self, features: ViewFeatures | None) -> Float[Tensor, "p n D"]:
@@ -236,10 +248,15 @@ class PanoramaVLM(nn.Module):
         shifts = torch.zeros_like(ids).masked_scatter(placeholder_mask(ids), self.position.shifts)
         return torch.arange(len(ids), device=ids.device) + shifts
 
-    def _search(
-        self, prefixes: Float[Tensor, "p n D"], rows: list[tuple[int, list[int]]], **options: Any
+    def _beams(
+        self,
+        prefixes: Float[Tensor, "p n D"],
+        rows: list[tuple[int, list[int]]],
+        *,
+        max_new_tokens: int,
+        num_beams: int,
     ) -> list[list[int]]:
-        """Answer by beam search or sampling, with Hugging Face's ``generate`` over left-padded rows."""
+        """Answer by beam search, with Hugging Face's ``generate`` over left-padded rows."""
         width = max(len(ids) for _, ids in rows)
         empty = prefixes.new_zeros(width, prefixes.shape[-1])
         embedded, masks = [], []
@@ -249,7 +266,7 @@ class PanoramaVLM(nn.Module):
             embedded.append(torch.cat([empty[:pad], prefixes[index], words]))
             masks.append([0] * pad + [1] * (prefixes.shape[1] + len(ids)))
         mask = torch.tensor(masks, device=prefixes.device)
-        places = self._prefix_positions()
+        places, options = self._prefix_positions(), dict[str, Any]()
         if places is not None:
             counted = (mask.cumsum(dim=1) - 1).clamp(min=0)
             shifts = places - torch.arange(len(places), device=places.device)
@@ -261,6 +278,9 @@ class PanoramaVLM(nn.Module):
             attention_mask=mask,
             pad_token_id=self.chat.stop_id,
             eos_token_id=self.chat.stop_id,
+            max_new_tokens=max_new_tokens,
+            num_beams=num_beams,
+            do_sample=False,
             **options,
         )
         found: list[list[int]] = said.tolist()

@@ -2,7 +2,7 @@
 
 import torch
 
-from panollava.models.decode import greedy
+from panollava.models.decode import decode
 
 
 def sliding(zoo):
@@ -31,7 +31,7 @@ def test_sliding_layers_see_as_far_in_training_as_in_answers_and_as_hugging_face
     torch.manual_seed(0)
     prefixes = torch.randn(1, 7, 64)
     questions = [(0, [5, 6, 7]), (0, [8, 9, 10, 11])]
-    said = greedy(reader, prefixes, questions, stop_id=-1, max_new_tokens=6, batch_size=2)
+    said = decode(reader, prefixes, questions, stop_id=-1, max_new_tokens=6, batch_size=2)
     for (_, ids), answer in zip(questions, said, strict=True):
         words = torch.cat([prefixes, reader.embed(torch.tensor([ids]))], dim=1)
         alone = reader.model.generate(
@@ -64,6 +64,6 @@ def test_the_keys_of_a_prefix_are_kept_once(tiny_model, monkeypatch):
 
     monkeypatch.setattr(decode_attention.BranchReader, "_extended", watch)
     prefixes = model.language.embedding_rms() * torch.randn(2, 50, model.language.hidden_size)
-    greedy(model.language, prefixes, [(0, [5, 6])] * 9 + [(1, [7])], stop_id=-1, max_new_tokens=3, batch_size=10)
+    decode(model.language, prefixes, [(0, [5, 6])] * 9 + [(1, [7])], stop_id=-1, max_new_tokens=3, batch_size=10)
     assert {n for _, kept in made for n in kept} == {2}  # two prefixes, ten rows
     assert max(own for own, _ in made) == 2 + 2  # a row's own keys: question and answer but the last word

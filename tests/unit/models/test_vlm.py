@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from panollava.errors import ModelError
 from panollava.models.vlm import PanoramaBatch
 
 ENCODERS = ("siglip", "siglip2", "clip", "dinov2", "dinov3", "vit")
@@ -128,6 +129,37 @@ def test_a_temperature_varies_the_answer_by_seed(tiny_model, batch_for):
 
     assert say(1) == say(1)
     assert len({say(seed)[0] for seed in range(5)}) > 1
+
+
+@pytest.mark.parametrize("position", ["ray", "panorope"])
+@pytest.mark.parametrize("attention", ["auto", "eager"])
+def test_a_sample_is_a_function_of_its_seed_and_question(tiny_model, batch_for, position, attention):
+    """Neither of the batch, nor of the order, nor of PyTorch's generator; "eager" reads copies of the prefix."""
+    model = tiny_model(f"position.kind={position}", "position.harmonics=8", f"language.attention={attention}")
+    features = batch_for(model).features
+    questions = [(0, "where?"), (1, "what is to the left of the red ball, behind the cube?"), (1, "up?"), (0, "where?")]
+    seeds = [11, 12, 13, 14]
+    options = {"max_new_tokens": 6, "temperature": 1.3}
+    said = model.generate(features, questions, seeds=seeds, **options)
+    for size in (1, 3):
+        assert model.generate(features, questions, seeds=seeds, batch_size=size, **options) == said
+    turned = model.generate(features, questions[::-1], seeds=seeds[::-1], **options)
+    assert turned[::-1] == said
+    assert said[0] != said[3]  # the same question by another seed
+
+
+def test_sampled_tokens_have_the_shares_of_the_softmax():
+    from panollava.models.decode import Sampling, _pick
+
+    logits, count = torch.tensor([1.0, -0.5, 0.3, -9.0]), 4000
+    drawn = _pick(Sampling(0.8, range(count)), 0, count)(logits.expand(count, -1), step=2)
+    shares = torch.bincount(drawn[:, 0], minlength=4) / count
+    assert (shares - (logits / 0.8).softmax(0)).abs().max() < 4 * (0.25 / count) ** 0.5
+
+
+def test_beams_are_not_sampled(tiny_model):
+    with pytest.raises(ModelError, match=r"num_beams is 2 and generation\.temperature 0\.5: beams are not sampled"):
+        tiny_model(blind=True).generate(None, [(0, "a?")], num_beams=2, temperature=0.5)
 
 
 def test_nothing_asked_nothing_said(tiny_model):

@@ -90,3 +90,19 @@ def test_a_layout_without_a_ring_and_an_unknown_release_are_refused():
         PanoRopePosition(layout=layout, places=places)
     with pytest.raises(ModelError, match=r"'cora'. Did you mean 'cora360'"):
         built("cora")
+
+
+@pytest.mark.parametrize("language", ["qwen2", "gemma2"])
+@torch.no_grad()
+def test_answers_are_the_same_whichever_way_the_prefix_is_kept(tiny_model, pixels, language):
+    """Kept once, copied to each row, or read by Hugging Face's search of one beam: positions jump in all of them."""
+    said = []
+    for attention in ("auto", "eager"):
+        model = tiny_model(
+            "position.kind=panorope", "position.harmonics=8", f"language.attention={attention}", language=language
+        )
+        features = model.encode(pixels(model, 2))
+        questions = [(0, "where?"), (1, "what is to the left of the red ball?"), (1, "up?")]
+        said.append(model.generate(features, questions, max_new_tokens=6))
+        said.append(model.generate(features, questions, max_new_tokens=6, num_beams=2))
+    assert said[0] == said[2] and said[1] == said[3]
