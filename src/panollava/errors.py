@@ -9,6 +9,7 @@
      |- ModelError             a model that cannot be built or composed
      |   '- FusionError        placeholders and vision tokens do not agree
      |- TrainingError          a stage that cannot run
+     |- Interrupted            a stage that a signal stopped, after its checkpoint was written
      |- OutOfMemory            memory that is too small even for one panorama or question
      |- CheckpointError        a checkpoint that is absent, damaged or ambiguous
      |- MetricError            predictions that cannot be scored
@@ -48,6 +49,18 @@ class FusionError(ModelError):
 
 class TrainingError(PanollavaError, RuntimeError):
     """A stage that cannot run or must stop."""
+
+
+class Interrupted(PanollavaError, RuntimeError):  # noqa: N818 - it is no error of the run
+    """A stage that a signal stopped; its checkpoint is written.
+
+    Attributes:
+        status: Exit status for the shell.
+    """
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class OutOfMemory(PanollavaError, MemoryError):  # noqa: N818 - OutOfMemoryError is the allocator's own

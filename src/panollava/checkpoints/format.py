@@ -26,6 +26,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from panollava.config import build_config
+from panollava.checkpoints.state import TrainingState
 from panollava.errors import CheckpointError
 from panollava.models.adapter import plain_name
 from panollava.models.build import attach_adapter, build_model
@@ -60,6 +61,9 @@ class CheckpointMeta:
     base: dict[str, str]
     config: dict[str, Any]
     val_loss: float | None = None
+    finished: bool = True
+    data: str | None = None
+    run: str | None = None
 
 
 def save_checkpoint(
@@ -72,6 +76,10 @@ def save_checkpoint(
     step: int,
     trained: set[str],
     val_loss: float | None = None,
+    training: "TrainingState | None" = None,
+    finished: bool = True,
+    data: str | None = None,
+    run: str | None = None,
 ) -> Path:
     """Write a checkpoint directory, replacing one of the same name; return its path.
 
@@ -97,6 +105,9 @@ def save_checkpoint(
         base={name: state_hash(parts[name]) for name in sorted(parts) if name not in held},
         config=config,
         val_loss=val_loss,
+        finished=finished,
+        data=data,
+        run=run,
     )
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name(f".{folder.name}.part")
@@ -104,6 +115,9 @@ def save_checkpoint(
     aside.mkdir()
     for name in held:
         save_file(parts[name], aside / f"{name}.safetensors")
+    if training is not None:
+        save_file(training.tensors, aside / "training.safetensors")
+        (aside / "training.json").write_text(json.dumps(training.values))
     (aside / META).write_text(json.dumps(asdict(meta), indent=1), encoding="utf-8")
     sums = {file.name: _sha256(file) for file in sorted(aside.iterdir())}
     (aside / MANIFEST).write_text(json.dumps(sums, indent=1), encoding="utf-8")

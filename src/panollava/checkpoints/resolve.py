@@ -1,9 +1,13 @@
 """Find a checkpoint: from its own directory, a stage's directory, or a run's directory. Nothing is guessed."""
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from panollava.checkpoints.format import MANIFEST, CheckpointMeta, read_meta, replaced
 from panollava.errors import CheckpointError
+
+logger = logging.getLogger(__name__)
 
 
 class CheckpointResolver:
@@ -91,3 +95,16 @@ def resolve_checkpoint(path: str | Path) -> Path:
     if not folder.exists():
         raise CheckpointError(f"{folder} does not exist; give a checkpoint or a directory that holds one")
     return folder if (folder / MANIFEST).is_file() else CheckpointResolver(folder).find()
+
+
+def newest_valid(folders: Sequence[Path], *, run: str | None = None) -> tuple[Path, CheckpointMeta] | None:
+    """Return the first of several checkpoints, newest first, that is whole and of this run; name the damaged ones."""
+    for folder in folders:
+        try:
+            meta = read_meta(folder)
+        except CheckpointError as error:
+            logger.warning("%s", error)
+            continue
+        if run is None or meta.run == run:
+            return folder, meta
+    return None

@@ -31,6 +31,16 @@ def add_config_arguments(parser: argparse.ArgumentParser, *, default: str | None
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", type=_setting, help="the same as --set KEY=VALUE")
 
 
+def add_resume_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--resume auto|never``."""
+    parser.add_argument(
+        "--resume",
+        choices=("auto", "never"),
+        help="auto: go on where the run of this name stopped, or begin; never: begin again, whatever is there "
+        "(default: begin, but refuse to overwrite an interrupted run)",
+    )
+
+
 def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     """Add how the panorama's file is read; each option stands for a key of the section data.images."""
     group = parser.add_argument_group("image", "Each stands for a key of the section data.images of the configuration.")

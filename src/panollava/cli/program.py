@@ -1,6 +1,7 @@
 """From the command line to one verb, and from its outcome to an exit status.
 
-Exit status: 0 done; 1 an error, told in one message; 2 wrong usage; 130 interrupted.
+Exit status: 0 done; 1 an error, told in one message; 2 wrong usage; 130 interrupted;
+143 and 75: stopped by SIGTERM or SIGUSR1, with a checkpoint.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, cast
 
-from panollava.errors import PanollavaError, unknown_name
+from panollava.errors import Interrupted, PanollavaError, unknown_name
 
 
 class Verb(NamedTuple):
@@ -144,6 +145,9 @@ def _guarded(module: VerbModule, args: argparse.Namespace, *, debug: bool) -> in
         # The reader of our output went away. Keep Python from complaining once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        return stop.status
     except (PanollavaError, OSError) as error:
         if debug:
             raise

@@ -2,12 +2,13 @@
 
 import argparse
 
-from panollava.cli.arguments import add_config_arguments, read_config
+from panollava.cli.arguments import add_config_arguments, add_resume_argument, read_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_config_arguments(parser)
+    add_resume_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -15,5 +16,5 @@ def run(args: argparse.Namespace) -> int:
     config = read_config(args)
     from panollava.workflow.runner import run_experiment
 
-    run_experiment(config)
+    run_experiment(config, resume=args.resume)
     return 0

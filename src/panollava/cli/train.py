@@ -2,7 +2,7 @@
 
 import argparse
 
-from panollava.cli.arguments import add_config_arguments, read_config
+from panollava.cli.arguments import add_config_arguments, add_resume_argument, read_config
 from panollava.errors import ConfigError, unknown_name
 
 
@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="train only this stage of the table (again for more; also NAME,NAME)",
     )
+    add_resume_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     stages = pick_stages(args.stages, available=[stage.name for stage in config.stages])
     from panollava.workflow import ThreeStageTrainer
 
-    print(ThreeStageTrainer(config).run(stages=stages))
+    print(ThreeStageTrainer(config).run(stages=stages, resume=args.resume))
     return 0
 
 

@@ -39,6 +39,15 @@ class TrainerConfig(Section):
     ema_use: Literal["both", "validation", "checkpoint"] = Field(
         "both", description="Where the averaged weights stand in for the trained ones."
     )
+    save_every: int | None = Field(
+        None, ge=1, description="Optimiser steps between checkpoints inside a stage; null: by save_minutes alone."
+    )
+    save_minutes: float | None = Field(
+        10.0, gt=0, description="Minutes between checkpoints inside a stage; null: by save_every alone."
+    )
+    keep_checkpoints: int = Field(
+        2, ge=1, description="Checkpoints inside a stage that are kept; all go when the stage is complete."
+    )
     max_skipped: int = Field(
         3,
         ge=1,

@@ -20,6 +20,10 @@ class WeightAverage(Callback):
     ``average = d average + (1 - d) weights`` with ``d = min(decay, (1 + t) / (10 + t))`` at step t, so that a short
     stage is not held to where it began. A skipped step leaves the average as it is.
 
+    Attributes:
+        average: The average, by name.
+        steps: Optimiser steps that it has seen.
+
     Args:
         module: The stage.
         decay: Share of the old average, close to 1.
@@ -30,19 +34,21 @@ class WeightAverage(Callback):
         self.module, self.decay, self.validate = module, decay, validate
         self.average: dict[str, Tensor] = {}
         self._weights: dict[str, Tensor] | None = None
-        self._steps = 0
+        self.steps = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin at the weights as they are."""
+        """Begin at the weights as they are, unless the average of a stopped stage was put back."""
+        if self.average:
+            return
         self.average = {name: p.detach().clone() for name, p in self._trainable()}
 
     @torch.no_grad()
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Take the weights in after an optimiser step that changed them."""
-        if self.module.steps_taken == self._steps:
+        if self.module.steps_taken == self.steps:
             return
-        self._steps = self.module.steps_taken
-        decay = min(self.decay, (1 + self._steps) / (10 + self._steps))
+        self.steps = self.module.steps_taken
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         for name, parameter in self._trainable():
             self.average[name].lerp_(parameter.detach(), 1.0 - decay)
 

@@ -27,7 +27,7 @@ class BestKeeper(Callback):
         self.module, self.save, self.patience, self.min_delta = module, save, patience, min_delta
         self.best, self.best_step = math.inf, 0
         self.stopped = False
-        self._without = 0
+        self.without = 0
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep, or count; stop when out of patience."""
@@ -35,11 +35,11 @@ class BestKeeper(Callback):
         if loss is None:
             return
         if math.isfinite(loss) and loss < self.best - self.min_delta:
-            self.best, self.best_step, self._without = loss, step, 0
+            self.best, self.best_step, self.without = loss, step, 0
             self.save(step)
             return
-        self._without += 1
-        if self.patience is not None and self._without >= self.patience:
+        self.without += 1
+        if self.patience is not None and self.without >= self.patience:
             text = "  stopped at step %d: the best validation loss %.4f is of step %d"
             if not self.stopped:
                 logger.info(text, step, self.best, self.best_step)

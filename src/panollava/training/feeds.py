@@ -27,8 +27,19 @@ def loaders(
     plan: StagePlan,
     train: Sequence[PanoramaSamples],
     val: Sequence[PanoramaSamples],
+    start: int = 0,
 ) -> tuple[Any, Any]:
-    """Return the training loader, and the validation loader or None. Validation is never shuffled or augmented."""
+    """Return the training loader, and the validation loader or None. Validation is never shuffled or augmented.
+
+    Args:
+        model: The model.
+        stage: The row of the stage table.
+        cfg: The whole configuration.
+        plan: The batches.
+        train: Training panoramas.
+        val: Validation panoramas; may be empty.
+        start: First training batch to read.
+    """
     size, workers = stage.batch_size, cfg.data.workers
     check = StagePlan(tuple((0, tuple(range(i, min(i + size, len(val))))) for i in range(0, len(val), size)))
     images, seed = ImageOptions.from_settings(cfg.data.images, antialias=cfg.views.antialias), cfg.experiment.seed
@@ -36,7 +47,7 @@ def loaders(
     if stage.objective == "overlap":
         first = PixelBatches(train, plan, model, images=images, augment=augment)
         second = PixelBatches(val, check, model, images=images)
-        return loader(first, workers=workers), loader(second, workers=0) if val else None
+        return loader(first, workers=workers, start=start), loader(second, workers=0) if val else None
     store = None
     if cfg.data.cache_features and "vision" not in stage.trains and not model.blind:
         store = feature_store(model, cfg)
@@ -47,7 +58,7 @@ def loaders(
         rolls = [] if kept is None or augment is None else batches.requests()
         _fill(store, model, [p.image for p in (*(() if augment else train), *val)], rolls=rolls)
     checks = LanguageBatches(val, check, model, store, limit=limit, seed=seed, images=images)
-    return loader(batches, workers=workers), loader(checks, workers=0) if val else None
+    return loader(batches, workers=workers, start=start), loader(checks, workers=0) if val else None
 
 
 def feature_store(model: PanoramaModel, cfg: PanollavaConfig) -> FeatureStore | None:

@@ -6,6 +6,7 @@ already give nothing else. The step's gradient is thrown away whole, so neither 
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from panollava.data.dataset import choose_questions
 from panollava.data.manifest import PanoramaSamples
@@ -28,6 +29,15 @@ class FinitePolicy:
         self.stage, self.rates, self.limit, self.describe = stage, rates, limit, describe
         self.skipped, self._row, self._spoiled = 0, 0, False
         self._bad: list[tuple[int, int, str]] = []
+
+    def state(self) -> dict[str, Any]:
+        """Return the counts, as a plain tree."""
+        return {"skipped": self.skipped, "row": self._row, "bad": [list(entry) for entry in self._bad]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the counts of a stage that was stopped."""
+        self.skipped, self._row = state["skipped"], state["row"]
+        self._bad = [(step, batch, what) for step, batch, what in state["bad"]]
 
     def report(self, what: str, *, batch: int, step: int) -> None:
         """Take note that something of a batch is not finite."""

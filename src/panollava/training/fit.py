@@ -4,19 +4,24 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning import Callback, Trainer
+from lightning.pytorch.plugins.environments import SLURMEnvironment
 
+from panollava.checkpoints.state import TrainingState
 from panollava.config.schema import StageConfig, TrainerConfig
 from panollava.errors import TrainingError
 from panollava.training.average import WeightAverage
 from panollava.training.best import BestKeeper
 from panollava.training.execution import execution
+from panollava.training.keep import StepCheckpoints
 from panollava.training.loggers import build_loggers
 from panollava.training.module import StageModule
+from panollava.training.position import continue_after
 from panollava.training.progress import StageProgress
+from panollava.training.resume import Restore, capture
 from panollava.training.speed import Speed
 
 
@@ -35,6 +40,14 @@ class Fit:
     rates: dict[str, float]
 
 
+class Save(NamedTuple):
+    """A checkpoint to be written: ``best``, ``last``, or ``step`` with the state to go on from."""
+
+    name: str
+    step: int
+    state: TrainingState | None
+
+
 def fit(
     module: StageModule,
     settings: TrainerConfig,
@@ -42,40 +55,60 @@ def fit(
     train: Any,
     val: Any,
     run_dir: Path,
-    save: Callable[[str, int], None],
+    save: Callable[[Save], str],
+    resume: TrainingState | None = None,
 ) -> Fit:
-    """Run a stage, save its checkpoints, and leave the model with the weights of ``last``.
+    """Run a stage, save checkpoints on the way, and leave the model with the weights that are its result.
 
     Args:
         module: The stage.
         settings: How to run it.
-        train: Loader of the training batches: one pass holds all epochs.
+        train: Loader of the training batches: one pass holds all epochs; it starts where ``resume`` stopped.
         val: Loader of the validation batches, or None.
         run_dir: Folder of the run.
-        save: Writes a checkpoint, ``last`` or ``best``, of an optimiser step.
+        save: Writes a checkpoint and returns its path.
+        resume: State of the stage where it was stopped, whose weights the model has; None: from its beginning.
 
     Raises:
         TrainingError: If the trainer would use several processes, or steps were not finite.
-        KeyboardInterrupt: If it was interrupted.
+        Interrupted: If a signal stopped it; its checkpoint is written.
     """
-    stage = module.stage
-    average = None
-    if settings.ema_decay is not None:
-        validate = settings.ema_use in ("both", "validation")
-        average = WeightAverage(module, decay=settings.ema_decay, validate=validate)
-    in_checkpoint = average if settings.ema_use in ("both", "checkpoint") else None
+    first = 0 if resume is None else int(resume.values["steps"])
+    average = _average(module, settings)
+    lent = average if settings.ema_use in ("both", "checkpoint") else None
 
     def save_best(step: int) -> None:
-        with in_checkpoint.applied() if in_checkpoint is not None else nullcontext():
-            save("best", step)
+        with lent.applied() if lent is not None else nullcontext():
+            save(Save("best", step, None))
 
     keeper = None
     if settings.val_every is not None and val is not None:
         keeper = BestKeeper(module, save=save_best, patience=settings.patience, min_delta=settings.min_delta)
     speed = Speed(module.model, device=_device_name(), precision=settings.precision)
-    bar = StageProgress(module, name=f"stage {stage.name}", total=len(train), speed=speed)
-    callbacks = [c for c in (speed, bar, keeper, average) if c is not None]
-    trainer = _trainer(settings, stage, run_dir=run_dir, batches=len(train), callbacks=callbacks)
+    trainer = _trainer(settings, module.stage, run_dir=run_dir, batches=len(train), first=first)
+
+    def save_step(step: int) -> str:
+        return save(Save("step", step, capture(module, trainer, average=average, keeper=keeper)))
+
+    done = first * module.stage.accumulation
+    callbacks: list[Callback | None] = [
+        None if resume is None else Restore(resume, module, average=average, keeper=keeper),
+        speed,
+        StageProgress(module, name=f"stage {module.stage.name}", total=len(train), speed=speed, done=done),
+        keeper,
+        average,
+        StepCheckpoints(module, save=save_step, every=settings.save_every, minutes=settings.save_minutes, first=first),
+    ]
+    trainer.callbacks.extend(callback for callback in callbacks if callback is not None)
+    continue_after(trainer, steps=first, batches=done)
+    _run(trainer, module, settings, train=train, val=val)
+    if lent is not None:
+        lent.keep()
+    return Fit(int(trainer.global_step), keeper.best_step if keeper is not None else None, speed.rates)
+
+
+def _run(trainer: Trainer, module: StageModule, settings: TrainerConfig, *, train: Any, val: Any) -> None:
+    """Train, and validate at the end if that was not the last thing done."""
     options = {"compile": settings.compile, "gradient_checkpointing": settings.gradient_checkpointing}
     with execution(module.model, **options):
         trainer.fit(module, train, val)
@@ -85,15 +118,15 @@ def fit(
         if val is not None and module.validated_step != trainer.global_step:
             trainer.validate(module, val, verbose=False)
     module.model.eval()
-    if in_checkpoint is not None:
-        in_checkpoint.keep()
-    save("last", int(trainer.global_step))
-    return Fit(int(trainer.global_step), keeper.best_step if keeper is not None else None, speed.rates)
 
 
-def _trainer(
-    settings: TrainerConfig, stage: StageConfig, *, run_dir: Path, batches: int, callbacks: list[Callback]
-) -> Trainer:
+def _average(module: StageModule, settings: TrainerConfig) -> WeightAverage | None:
+    if settings.ema_decay is None:
+        return None
+    return WeightAverage(module, decay=settings.ema_decay, validate=settings.ema_use in ("both", "validation"))
+
+
+def _trainer(settings: TrainerConfig, stage: StageConfig, *, run_dir: Path, batches: int, first: int) -> Trainer:
     """Return a Lightning trainer for one pass over the plan, which holds all epochs of the stage."""
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
@@ -109,8 +142,11 @@ def _trainer(
         gradient_clip_val=settings.gradient_clip,
         log_every_n_steps=settings.log_every,
         val_check_interval=1.0 if every is None or every > batches else every,
-        logger=build_loggers(settings.loggers, folder=run_dir / "logs", run=run_dir.name, stage=stage.name),
-        callbacks=callbacks,
+        logger=build_loggers(
+            settings.loggers, folder=run_dir / "logs", run=run_dir.name, stage=stage.name, first=first
+        ),
+        # Lightning's own requeueing would write a pickled checkpoint; ours is in StepCheckpoints.
+        plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
         enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=False,

@@ -185,13 +185,13 @@ class PixelBatches(Dataset[Tensors]):
 
 
 class _InOrder:
-    """Sampler that gives the plan's order and no other."""
+    """Sampler that gives the plan's order and no other, from a place in it; its length is that of the whole plan."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, count: int, *, start: int) -> None:
+        self.count, self.start = count, start
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(self.count))
+        return iter(range(self.start, self.count))
 
     def __len__(self) -> int:
         return self.count
@@ -205,6 +205,13 @@ class _Prefetching(DataLoader):
         return items if self.num_workers else prefetched(items)
 
 
-def loader(batches: LanguageBatches | PixelBatches, *, workers: int) -> DataLoader:
-    """Return a loader over whole batches, read ahead of time: batching is the plan's, not the loader's."""
-    return _Prefetching(batches, batch_size=None, sampler=_InOrder(len(batches)), num_workers=workers)
+def loader(batches: LanguageBatches | PixelBatches, *, workers: int, start: int = 0) -> DataLoader:
+    """Return a loader over whole batches, read ahead of time: batching is the plan's, not the loader's.
+
+    Args:
+        batches: What to read.
+        workers: Processes that read; 0: a thread of this one.
+        start: First batch to read; those before it were read by a run that this one goes on with.
+    """
+    order = _InOrder(len(batches), start=start)
+    return _Prefetching(batches, batch_size=None, sampler=order, num_workers=workers)

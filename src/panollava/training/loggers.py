@@ -1,5 +1,6 @@
 """Where the curves of a stage go."""
 
+import csv
 import importlib
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ OPTIONAL = {"wandb": "wandb", "trackio": "trackio"}
 """Loggers that need a package of their own, and the extra that brings it."""
 
 
-def build_loggers(names: tuple[str, ...], *, folder: Path, run: str, stage: str) -> list[Logger]:
+def build_loggers(names: tuple[str, ...], *, folder: Path, run: str, stage: str, first: int = 0) -> list[Logger]:
     """Return the loggers of a stage.
 
     Args:
@@ -20,18 +21,19 @@ def build_loggers(names: tuple[str, ...], *, folder: Path, run: str, stage: str)
         folder: Folder of the run's logs; each stage has its own below it.
         run: Name of the run: the project of the services.
         stage: Name of the stage.
+        first: Optimiser steps taken before: what was logged of later ones is dropped, and comes again.
 
     Raises:
         TrainingError: If a name is unknown, or its package is not installed.
     """
-    return [_build(name, folder=folder, run=run, stage=stage) for name in names]
+    return [_build(name, folder=folder, run=run, stage=stage, first=first) for name in names]
 
 
-def _build(name: str, *, folder: Path, run: str, stage: str) -> Logger:
+def _build(name: str, *, folder: Path, run: str, stage: str, first: int) -> Logger:
     if name == "csv":
-        return CSVLogger(folder, name=stage, version="")
+        return _csv(folder, stage=stage, first=first)
     if name == "tensorboard":
-        return TensorBoardLogger(folder, name=stage, version="")
+        return TensorBoardLogger(folder, name=stage, version="", purge_step=first or None)
     if name not in OPTIONAL:
         raise TrainingError(unknown_name("logger", name, ("csv", "tensorboard", *OPTIONAL)))
     module = _require(name)
@@ -40,6 +42,19 @@ def _build(name: str, *, folder: Path, run: str, stage: str) -> Logger:
     from lightning.pytorch.loggers import WandbLogger
 
     return WandbLogger(project=run, name=stage, save_dir=folder)
+
+
+def _csv(folder: Path, *, stage: str, first: int) -> CSVLogger:
+    """Return a logger that goes on after the rows of the steps before ``first``; its writer removes the file."""
+    file = folder / stage / "metrics.csv"
+    rows: list[dict[str, Any]] = []
+    if first and file.is_file():
+        with file.open(newline="", encoding="utf-8") as stream:
+            rows = [row for row in csv.DictReader(stream) if (row.get("step") or "").isdigit()]
+    logger = CSVLogger(folder, name=stage, version="")
+    logger.experiment.metrics.extend(row for row in rows if int(row["step"]) < first)
+    logger.save()
+    return logger
 
 
 def _require(name: str) -> Any:

@@ -1,5 +1,6 @@
 """The Lightning module: thin, because a stage is data and the model knows its own loss."""
 
+import hashlib
 import math
 from typing import Any
 
@@ -8,11 +9,25 @@ from lightning import LightningModule
 from torch import Tensor
 
 from panollava.config.schema import StageConfig
+from panollava.models.resamplers.masked_drop import MaskedDropResampler
 from panollava.models.vlm import PanoramaBatch, PanoramaVLM
 from panollava.training.execution import recompute_in_training
 from panollava.training.finite import FinitePolicy
 from panollava.training.objectives import OverlapObjective, StepResult
 from panollava.training.optim import build_optimizer, lr_factor
+
+
+def batch_seed(seed: int, *, stage: str, batch: int, rank: int = 0) -> int:
+    """Return the seed of a batch's random numbers.
+
+    Example:
+        >>> batch_seed(0, stage="finetune", batch=1) == batch_seed(0, stage="finetune", batch=1)
+        True
+        >>> len({batch_seed(0, stage=s, batch=b, rank=r) for s in "ab" for b in (0, 1) for r in (0, 1)})
+        8
+    """
+    name = f"{seed}/{stage}/{batch}/{rank}".encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big") >> 1
 
 
 class StageModule(LightningModule):
@@ -28,6 +43,7 @@ class StageModule(LightningModule):
         total_steps: Optimiser steps of the whole stage.
         overlap: The overlap objective, for a stage that uses it.
         finite: What happens to steps that are not finite.
+        seed: Of dropout and of hidden tokens, which are functions of it, the stage and the batch.
     """
 
     def __init__(
@@ -38,10 +54,11 @@ class StageModule(LightningModule):
         total_steps: int,
         overlap: OverlapObjective | None,
         finite: FinitePolicy,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.model, self.stage, self.total_steps, self.overlap = model, stage, total_steps, overlap
-        self.finite = finite
+        self.finite, self.seed = finite, seed
         self.train_losses: list[float] = []
         self.last_val_loss: float | None = None
         self.validated_step = -1
@@ -49,6 +66,12 @@ class StageModule(LightningModule):
         self._val: list[tuple[float, int]] = []
         self._weights: list[int] = []
         self._batch = 0
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Draw what this batch draws from numbers of its own, whatever came before it in this process."""
+        torch.manual_seed(batch_seed(self.seed, stage=self.stage.name, batch=batch_idx, rank=self.global_rank))
+        if isinstance(self.model.resampler, MaskedDropResampler):
+            self.model.resampler.step = batch_idx
 
     def training_step(self, batch: Any, index: int) -> Tensor | None:
         """Return the loss of one batch, weighted within its step; None if it is not finite."""

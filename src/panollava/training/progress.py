@@ -42,11 +42,12 @@ class StageProgress(Callback):
         module: The stage.
         name: What to call the bar.
         total: Batches of the stage.
+        done: Batches that were read before.
         speed: Measures how fast it runs; must come before this in the trainer's callbacks.
     """
 
-    def __init__(self, module: StageModule, *, name: str, total: int, speed: Speed) -> None:
-        self.module, self.name, self.total, self.speed = module, name, total, speed
+    def __init__(self, module: StageModule, *, name: str, total: int, speed: Speed, done: int = 0) -> None:
+        self.module, self.name, self.total, self.speed, self.done = module, name, total, speed, done
         self.bar = progress_bar()
         self.task: TaskID | None = None
         self._mean: float | None = None
@@ -55,7 +56,7 @@ class StageProgress(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the bar."""
         self.bar.start()
-        self.task = self.bar.add_task(self.name, total=self.total, note="")
+        self.task = self.bar.add_task(self.name, total=self.total, completed=self.done, note="")
 
     def on_train_batch_end(
         self,

@@ -1,8 +1,6 @@
 """Run one stage of the table on a model: freeze, plan, fit, checkpoint."""
 
 import logging
-import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,8 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from panollava.checkpoints.format import save_checkpoint
-from panollava.config import to_dict
+from panollava.checkpoints.state import load_training
 from panollava.config.schema import PanollavaConfig, StageConfig
 from panollava.data.manifest import PanoramaSamples
 from panollava.errors import TrainingError
@@ -21,11 +18,13 @@ from panollava.models.vlm import PanoramaVLM
 from panollava.training.auto_batch import choose_batch, longest
 from panollava.training.feeds import loaders
 from panollava.training.finite import FinitePolicy, describer
-from panollava.training.fit import fit
+from panollava.training.fit import Save, fit
+from panollava.training.folder import StageFolder, data_hash
 from panollava.training.freeze import Trainable, set_trainable
 from panollava.training.loader import StagePlan, packed_lengths
 from panollava.training.module import StageModule
 from panollava.training.objectives import seeded_objective
+from panollava.training.resume import KEPT_LOSSES
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +53,11 @@ class StageOutcome:
         """Return it as a plain tree."""
         return asdict(self)
 
+    @classmethod
+    def read(cls, tree: dict[str, Any]) -> "StageOutcome":
+        """Return the outcome that ``as_dict`` gave as a plain tree."""
+        return cls(**{**tree, "trains": tuple(tree["trains"])})
+
 
 def run_stage(
     model: PanoramaVLM,
@@ -64,6 +68,8 @@ def run_stage(
     val: Sequence[PanoramaSamples],
     run_dir: Path,
     trained: set[str],
+    resume: Path | None = None,
+    run: str = "",
 ) -> StageOutcome:
     """Train one stage and write its checkpoint to ``run_dir/<stage>/last``, and ``best`` if it validates on the way.
 
@@ -75,9 +81,13 @@ def run_stage(
         val: Validation panoramas; may be empty.
         run_dir: Folder of the run.
         trained: Components trained by earlier stages; this stage's are added.
+        resume: Checkpoint inside the stage to go on from, whose weights the model has; None: from the beginning.
+        run: Identity of the run, written into its checkpoints.
 
     Raises:
         TrainingError: If there is nothing to train on, or the loss is not finite.
+        CheckpointError: If ``resume`` was trained on other data, or a checkpoint cannot be written.
+        Interrupted: If a signal stopped the stage; its checkpoint is written.
     """
     if not train:
         raise TrainingError(f"stage '{stage.name}' has no training samples; look at data.train and its kinds")
@@ -87,30 +97,33 @@ def run_stage(
     _announce(stage, counts)
     if stage.objective == "language":
         logger.info("  attention  %s", _attention(model, cfg))
-    started = time.monotonic()
-    shutil.rmtree(run_dir / stage.name / "best", ignore_errors=True)  # an earlier run's would pass for this one's
-    if cfg.trainer.auto_batch:
+    state = None if resume is None else load_training(resume)
+    if state is not None:
+        stage = stage.model_copy(update={key: state.values[key] for key in ("batch_size", "accumulation")})
+    elif cfg.trainer.auto_batch:
         stage = _auto_batched(model, stage, cfg, train)
+    keep = StageFolder(
+        run_dir / stage.name,
+        model=model,
+        stage=stage,
+        config=cfg,
+        trained=frozenset(trained | set(stage.trains)),
+        data=data_hash([*train, *val]),
+        run=run,
+        before_s=0.0 if state is None else float(state.values["seconds"]),
+    )
+    keep.open(resume)
     plan = _plan(model, stage, train, seed=cfg.experiment.seed)
     module = _module(model, stage, cfg, plan=plan, train=train)
-    first, second = loaders(model, stage, cfg, plan=plan, train=train, val=val)
+    start = 0 if state is None else int(state.values["steps"]) * stage.accumulation
+    first, second = loaders(model, stage, cfg, plan=plan, train=train, val=val, start=start)
 
-    def save(name: str, step: int) -> None:
-        save_checkpoint(
-            model,
-            run_dir / stage.name / name,
-            config=to_dict(cfg),
-            stage=stage.name,
-            epoch=_epochs(plan, stage, steps=step),
-            step=step,
-            trained=trained | set(stage.trains),
-            val_loss=module.last_val_loss,
-        )
+    def save(what: Save) -> str:
+        return keep.save(what, epoch=_epochs(plan, stage, steps=what.step), val_loss=module.last_val_loss)
 
-    torch.manual_seed(cfg.experiment.seed)
-    done = fit(module, cfg.trainer, train=first, val=second, run_dir=run_dir, save=save)
+    done = fit(module, cfg.trainer, train=first, val=second, run_dir=run_dir, save=save, resume=state)
     trained.update(stage.trains)
-    return StageOutcome(
+    outcome = StageOutcome(
         name=stage.name,
         objective=stage.objective,
         trains=tuple(stage.trains),
@@ -118,8 +131,8 @@ def run_stage(
         frozen=counts.frozen,
         steps=done.steps,
         epochs=_epochs(plan, stage, steps=done.steps),
-        seconds=time.monotonic() - started,
-        final_loss=float(np.mean(module.train_losses[-20:])),
+        seconds=keep.seconds(),
+        final_loss=float(np.mean(module.train_losses[-KEPT_LOSSES:])),
         val_loss=module.last_val_loss,
         checkpoint=str(run_dir / stage.name / "last"),
         batch_size=stage.batch_size,
@@ -127,6 +140,10 @@ def run_stage(
         best_step=done.best_step,
         speed=done.rates,
     )
+    keep.save(
+        Save("last", done.steps, None), epoch=outcome.epochs, val_loss=outcome.val_loss, outcome=outcome.as_dict()
+    )
+    return outcome
 
 
 def _attention(model: PanoramaVLM, cfg: PanollavaConfig) -> str:
@@ -176,7 +193,7 @@ def _module(
         describe=describer(train, plan.batches, limit=limit, seed=seed),
     )
     total = -(-len(plan.batches) // stage.accumulation)
-    return StageModule(model, stage, total_steps=total, overlap=_objective(model, stage, cfg), finite=finite)
+    return StageModule(model, stage, total_steps=total, overlap=_objective(model, stage, cfg), finite=finite, seed=seed)
 
 
 def _auto_batched(

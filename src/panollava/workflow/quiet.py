@@ -11,6 +11,7 @@ _CHATTER = (
     r"module\(s\) in eval mode",  # on purpose: only the adapter has dropout, and only it is in training mode
     "no `val_dataloader`",
     "exists and is not empty",
+    "your dataloader is not resumable",  # it is: it starts at the batch it is asked to start at
 )
 
 

@@ -33,10 +33,14 @@ class Clock:
         self.started = now
 
 
-def run_experiment(config: WorkflowConfig | PanollavaConfig) -> dict[str, Any]:
+def run_experiment(config: WorkflowConfig | PanollavaConfig, *, resume: str | None = None) -> dict[str, Any]:
     """Build the data, train, evaluate and report; return the content of ``metrics.json``.
 
     Everything is written below ``<paths.runs>/<experiment.name>/``; the table of scores goes to standard output.
+
+    Args:
+        config: The experiment.
+        resume: ``auto``: go on where the run of this name stopped; see ``ThreeStageTrainer.run``.
 
     Raises:
         PanollavaError: If any part fails; the message says which and why.
@@ -49,14 +53,14 @@ def run_experiment(config: WorkflowConfig | PanollavaConfig) -> dict[str, Any]:
         ensure_synthetic(cfg, progress=lambda done, total: bar.update(task, completed=done, total=total))
     clock.lap("data")
     trainer = ThreeStageTrainer(cfg)
-    checkpoint = trainer.run()
+    checkpoint = trainer.run(resume=resume)
     for outcome in trainer.outcomes:
         clock.seconds[f"stage {outcome.name}"] = outcome.seconds
     clock.started = time.monotonic()
     blind = None
     if cfg.experiment.blind_baseline and any("adapter" in stage.trains for stage in cfg.stages):
         logger.info("text-only baseline: the same language model and adapter, the same questions, no panorama")
-        blind = ThreeStageTrainer(cfg, blind=True).run()
+        blind = ThreeStageTrainer(cfg, blind=True).run(resume=resume)
         clock.lap("blind baseline")
     facts = {"seconds": clock.seconds}
     evaluator = EvaluationRunner(cfg)

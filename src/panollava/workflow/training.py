@@ -13,9 +13,12 @@ from panollava.data.manifest import PanoramaSamples
 from panollava.data.sources import ensure_synthetic, training_panoramas
 from panollava.errors import ConfigError, unknown_name
 from panollava.models.build import build_model
+from panollava.models.vlm import PanoramaVLM
+from panollava.training.interrupt import was_requeued
 from panollava.training.stages import StageOutcome, run_stage
 from panollava.workflow.configuration import WorkflowConfig, plain
 from panollava.workflow.quiet import quiet_libraries
+from panollava.workflow.standing import Standing, begin, complete, identity, reported, standing
 
 logger = logging.getLogger(__name__)
 
@@ -36,15 +39,25 @@ class ThreeStageTrainer:
             self.run_dir = self.run_dir / "blind"
         self.outcomes: list[StageOutcome] = []
 
-    def run(self, *, stages: Sequence[str] | None = None, start_from: str | Path | None = None) -> str:
+    def run(
+        self,
+        *,
+        stages: Sequence[str] | None = None,
+        start_from: str | Path | None = None,
+        resume: str | None = None,
+    ) -> str:
         """Train and return the path of the last checkpoint; its parent is the stage's folder.
 
         Args:
             stages: Names of the stages to train; None for all of the table.
             start_from: A checkpoint to start from, instead of new parts.
+            resume: ``auto``: go on where the run of this name stopped, or begin; ``never``: begin, whatever is there;
+                None: begin, but refuse to overwrite a run that was interrupted (in a requeued SLURM job: ``auto``).
 
         Raises:
-            ConfigError: If the table has no such stage.
+            ConfigError: If the table has no such stage, or the run to resume was made with other settings.
+            CheckpointError: If every checkpoint that could be resumed is damaged.
+            Interrupted: If a signal stopped it; its checkpoint is written.
             PanollavaError: If data, models or training fail; see the message.
         """
         rows = [_sighted_parts_dropped(row) for row in self._rows(stages)] if self.blind else self._rows(stages)
@@ -52,14 +65,15 @@ class ThreeStageTrainer:
         if not rows:
             raise ConfigError("no stage is left to train; the blind baseline needs a stage that trains the adapter")
         quiet_libraries()
-        self._prepare()
-        trained: set[str] = set()
-        if start_from is not None:
-            model, meta = load_checkpoint(Path(start_from))
-            trained.update(meta.components)
-        else:
-            model = build_model(self.config, blind=self.blind)
-        for row in rows:
+        ensure_synthetic(self.config)
+        run, at = self._beginning(rows, resume)
+        left = [row for row in rows if row.name not in at.done]
+        if not left:
+            logger.info("%s is complete; nothing is left to train", self.run_dir)
+            complete(self.run_dir, run)
+            return self.outcomes[-1].checkpoint
+        model, trained = self._model(at.checkpoint or start_from)
+        for row in left:
             outcome = run_stage(
                 model,
                 row,
@@ -68,13 +82,53 @@ class ThreeStageTrainer:
                 val=self._validation(row),
                 run_dir=self.run_dir,
                 trained=trained,
+                resume=at.checkpoint if row.name == at.inside else None,
+                run=run,
             )
-            self.outcomes.append(outcome)
-            text = json.dumps([o.as_dict() for o in self.outcomes], indent=1)
-            (self.run_dir / "stages.json").write_text(text, encoding="utf-8")
-            val = "" if outcome.val_loss is None else f", validation {outcome.val_loss:.3f}"
-            logger.info("  loss %.3f%s, %.0f s -> %s", outcome.final_loss, val, outcome.seconds, outcome.checkpoint)
+            self._note(outcome)
+        complete(self.run_dir, run)
         return self.outcomes[-1].checkpoint
+
+    def _beginning(self, rows: Sequence[StageConfig], resume: str | None) -> tuple[str, Standing]:
+        """Return the identity of the run, and where it is; leave the folder ready for what follows."""
+        if resume not in (None, "auto", "never"):
+            raise ConfigError(f"resume is '{resume}'; allowed: auto, never")
+        known = identity(self.run_dir)
+        if resume == "auto" or (resume is None and was_requeued()):
+            if known is not None:
+                return known[0], self._resumed(standing(self.run_dir, rows, self.config, run=known[0]), rows)
+            logger.info("%s holds no run yet; beginning", self.run_dir)
+        elif resume is None and known is not None and not known[1]:
+            self._refuse_to_overwrite(rows, run=known[0])
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        (self.run_dir / "stages.json").unlink(missing_ok=True)
+        for row in self.config.stages:  # logs of an earlier run of the same name would mix with ours
+            shutil.rmtree(self.run_dir / "logs" / row.name, ignore_errors=True)
+        self._write_config()
+        return begin(self.run_dir), Standing()
+
+    def _resumed(self, at: Standing, rows: Sequence[StageConfig]) -> Standing:
+        """Take up what the complete stages reported, and say where the run goes on."""
+        self._write_config()
+        self.outcomes = [reported(self.run_dir, row.name) for row in rows if row.name in at.done]
+        if at.checkpoint is not None:
+            logger.info("resuming %s from %s", self.run_dir, at.checkpoint)
+        return at
+
+    def _model(self, start: str | Path | None) -> tuple[PanoramaVLM, set[str]]:
+        """Return the model to train, and which of its components are trained already."""
+        if start is None:
+            return build_model(self.config, blind=self.blind), set()
+        model, meta = load_checkpoint(Path(start))
+        return model, set(meta.components)
+
+    def _note(self, outcome: StageOutcome) -> None:
+        """Report a stage, on the log and in ``stages.json``."""
+        self.outcomes.append(outcome)
+        text = json.dumps([o.as_dict() for o in self.outcomes], indent=1)
+        (self.run_dir / "stages.json").write_text(text, encoding="utf-8")
+        val = "" if outcome.val_loss is None else f", validation {outcome.val_loss:.3f}"
+        logger.info("  loss %.3f%s, %.0f s -> %s", outcome.final_loss, val, outcome.seconds, outcome.checkpoint)
 
     def _rows(self, names: Sequence[str] | None) -> list[StageConfig]:
         table = {row.name: row for row in self.config.stages}
@@ -83,12 +137,17 @@ class ThreeStageTrainer:
                 raise ConfigError(unknown_name("stage", name, table))
         return [row for row in self.config.stages if names is None or row.name in names]
 
-    def _prepare(self) -> None:
-        ensure_synthetic(self.config)
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        for row in self.config.stages:  # logs of an earlier run of the same name would mix with ours
-            shutil.rmtree(self.run_dir / "logs" / row.name, ignore_errors=True)
+    def _write_config(self) -> None:
         (self.run_dir / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
+
+    def _refuse_to_overwrite(self, rows: Sequence[StageConfig], *, run: str) -> None:
+        """Raise where a run of this name was interrupted and could be resumed."""
+        at = standing(self.run_dir, rows, self.config, run=run)
+        if at.checkpoint is not None:
+            raise ConfigError(
+                f"{self.run_dir} holds a run that was interrupted; its last checkpoint is {at.checkpoint}. "
+                "Add --resume auto to go on from there, or --resume never to start it again"
+            )
 
     def _validation(self, row: StageConfig) -> list[PanoramaSamples]:
         """Return the validation panoramas, with the question kinds that the stage trains on."""

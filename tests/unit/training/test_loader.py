@@ -11,7 +11,7 @@ from panollava.data.dataset import choose_questions, conversations, epoch_batche
 from panollava.data.manifest import PanoramaSamples, Sample
 from panollava.models.protocol import PanoramaBatch
 from panollava.text.chat import IGNORE_INDEX
-from panollava.training import stages
+from panollava.training import feeds, stages
 from panollava.training.loader import LanguageBatches, PixelBatches, StagePlan, loader, packed_lengths
 
 
@@ -149,9 +149,9 @@ def test_validation_is_never_augmented_and_keeps_its_features(
     cfg = tiny_config("data.augment.yaw=columns", f"paths.data={tmp_path}")
     model, rows = tiny_model(), panoramas("train")
     filled = []
-    monkeypatch.setattr(stages, "_fill", lambda _store, _model, images, *, rolls: filled.extend(images))
+    monkeypatch.setattr(feeds, "_fill", lambda _store, _model, images, *, rolls: filled.extend(images))
     plan = StagePlan(((0, (0, 1)),))
-    train, val = stages._loaders(model, cfg.stages[number], cfg, plan=plan, train=rows[:2], val=rows[2:4])
+    train, val = feeds.loaders(model, cfg.stages[number], cfg, plan=plan, train=rows[:2], val=rows[2:4])
     assert train.dataset.augment == Augment(cfg.experiment.seed, "columns", ring=8)
     assert val.dataset.augment is None
     if number:
@@ -191,7 +191,7 @@ def test_turns_by_steps_of_the_ring_are_read_from_kept_features(tiny_model, tiny
     cfg = tiny_config("data.augment.yaw=stride", f"paths.data={tmp_path}", runs=tmp_path)
     model, rows = tiny_model(), panoramas("train")
     chosen = StagePlan(tuple((epoch, (0, 1)) for epoch in range(4)))
-    train, _ = stages._loaders(model, cfg.stages[1], cfg, plan=chosen, train=rows[:2], val=())
+    train, _ = feeds.loaders(model, cfg.stages[1], cfg, plan=chosen, train=rows[:2], val=())
     plain = LanguageBatches(rows, chosen, model, None, limit=3, seed=3, augment=train.dataset.augment)
     encode, model.encode = model.encode, None  # all that is asked for is kept
     turned = set()
