@@ -63,6 +63,9 @@ class GenerationConfig(Section):
     max_new_tokens: int = Field(64, ge=1, description="Longest answer in tokens.")
     num_beams: int = Field(1, ge=1, description="Beams; 1: no beam search.")
     temperature: float = Field(0.0, ge=0, description="0: greedy; above: sample with this temperature.")
+    seed: int | None = Field(
+        None, ge=0, description="Decides, with panorama and question, what is sampled; null: experiment.seed."
+    )
     batch_size: int = Field(32, ge=1, description="Questions that are decoded together.")
 
 

@@ -3,16 +3,19 @@
 import csv
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from panollava.data.manifest import Sample
 from panollava.errors import DataError
 
 PREDICTION_COLUMNS = ("image_path", "original_query", "prediction", "reference", "kind", "sample_id")
+LIKELIHOOD_COLUMNS = ("nll", "tokens")
 
 
-def write_predictions_csv(path: str | Path, rows: Iterable[Sample]) -> None:
+def write_predictions_csv(
+    path: str | Path, rows: Iterable[Sample], *, likelihood: Iterable[tuple[float, int]] | None = None
+) -> None:
     """Write predictions, whole or not at all.
 
     The rows go to a file beside `path` that is flushed to disk and then renamed, so a reader, or a crash,
@@ -22,6 +25,8 @@ def write_predictions_csv(path: str | Path, rows: Iterable[Sample]) -> None:
         path: The `.csv` file; an existing one is replaced.
         rows: Samples with `prediction` set (`dataclasses.replace(sample, prediction=text)`); an empty
             prediction is written as an empty cell, and so is an absent reference.
+        likelihood: Per row the summed negative log-likelihood of its reference, in nats, and the number of its
+            tokens, for the columns of `LIKELIHOOD_COLUMNS`; None: no such columns.
 
     Raises:
         DataError: A sample without prediction, text that cannot be written as UTF-8, or a path that cannot be
@@ -31,22 +36,21 @@ def write_predictions_csv(path: str | Path, rows: Iterable[Sample]) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, temporary, rows)
+        _write(path, temporary, rows, likelihood)
     except OSError as error:
         raise DataError(
             f"{path}: the predictions cannot be written ({error.strerror or error}). Check the folder and the disk."
         ) from error
 
 
-def _write(path: Path, temporary: Path, rows: Iterable[Sample]) -> None:
+def _write(path: Path, temporary: Path, rows: Iterable[Sample], likelihood: Iterable[tuple[float, int]] | None) -> None:
     """Write to the temporary file, flush it to disk, rename it; leave nothing behind on failure."""
     try:
         with temporary.open("x", encoding="utf-8", newline="") as file:
             plain = csv.writer(file, lineterminator="\n")
             quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-            plain.writerow(PREDICTION_COLUMNS)
-            for sample in rows:
-                cells = _cells(path, sample)
+            plain.writerow((*PREDICTION_COLUMNS, *(LIKELIHOOD_COLUMNS if likelihood is not None else ())))
+            for cells in _table(path, rows, likelihood):
                 # before Python 3.13 a lone carriage return is not quoted, and would end the row on reading
                 (quoted if any("\r" in cell for cell in cells) else plain).writerow(cells)
             file.flush()
@@ -54,6 +58,16 @@ def _write(path: Path, temporary: Path, rows: Iterable[Sample]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _table(path: Path, rows: Iterable[Sample], likelihood: Iterable[tuple[float, int]] | None) -> Iterator[list[str]]:
+    """Yield the cells of each row."""
+    if likelihood is None:
+        for sample in rows:
+            yield _cells(path, sample)
+        return
+    for sample, (nll, tokens) in zip(rows, likelihood, strict=True):
+        yield [*_cells(path, sample), f"{nll:.4f}", str(tokens)]
 
 
 def _cells(path: Path, sample: Sample) -> list[str]:

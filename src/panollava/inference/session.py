@@ -1,5 +1,7 @@
 """A loaded model that answers questions about panoramas."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +15,7 @@ from panollava.config.schema import PanollavaConfig
 from panollava.data.images import ImageOptions
 from panollava.data.views import load_views
 from panollava.errors import ConfigError
+from panollava.inference.batch_size import BatchSize
 from panollava.models.protocol import PanoramaModel, ViewFeatures
 
 OPEN_SECTIONS = ("data.images.", "generation.")
@@ -33,6 +36,10 @@ class Session:
     cfg: PanollavaConfig
     meta: CheckpointMeta
     _seen: tuple[tuple[str, int, int], ViewFeatures] | None = field(default=None, repr=False)
+    _together: BatchSize = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._together = BatchSize(self.cfg.generation.batch_size, "questions")
 
     @classmethod
     def load(
@@ -69,16 +76,29 @@ class Session:
         return self.ask_many(image, [question])[0]
 
     def ask_many(self, image: str | Path, questions: Sequence[str]) -> list[str]:
-        """Return the answers to several questions; the panorama is encoded once."""
+        """Return the answers to several questions; the panorama is encoded once.
+
+        Sampled answers are a function of (``generation.seed``, file name, question). Where memory runs out, fewer
+        questions are answered together.
+
+        Raises:
+            DataError: If the image is not a usable panorama.
+            OutOfMemory: If memory is too small for one question.
+        """
         features = None if self.model.blind else self._features(Path(image))
         settings = self.cfg.generation
-        return self.model.generate(
-            features,
-            [(0, question) for question in questions],
-            max_new_tokens=settings.max_new_tokens,
-            num_beams=settings.num_beams,
-            temperature=settings.temperature,
-            batch_size=settings.batch_size,
+        seed = self.cfg.experiment.seed if settings.seed is None else settings.seed
+        return self._together.fit(
+            lambda size: self.model.generate(
+                features,
+                [(0, question) for question in questions],
+                max_new_tokens=settings.max_new_tokens,
+                num_beams=settings.num_beams,
+                temperature=settings.temperature,
+                batch_size=size,
+                seeds=[answer_seed(seed, image=Path(image).name, question=question) for question in questions],
+            ),
+            most=len(questions),
         )
 
     def _features(self, image: Path) -> ViewFeatures:
@@ -89,5 +109,19 @@ class Session:
             images = ImageOptions.from_settings(cfg.data.images, antialias=cfg.views.antialias)
             views = tuple(group[None].to(device) for group in load_views(image, self.model.layout, images=images))
             with torch.no_grad():
-                self._seen = (seen, self.model.encode(views))
+                features = BatchSize(1, "panoramas").fit(lambda _: self.model.encode(views), most=1)
+            self._seen = (seen, features)
         return self._seen[1]
+
+
+def answer_seed(seed: int, *, image: str, question: str) -> int:
+    """Return what decides the sampled answer to a question about a panorama.
+
+    Two rows that ask the same get the same answer, as greedy ones do; where and beside what they stand does not matter.
+
+    Example:
+        >>> answer_seed(1, image="a.jpg", question="up?") != answer_seed(2, image="a.jpg", question="up?")
+        True
+    """
+    digest = hashlib.sha256(json.dumps([seed, image, question]).encode()).digest()
+    return int.from_bytes(digest[:8], "big")

@@ -1,24 +1,29 @@
 """``EvaluationRunner``: find the checkpoint, answer the test set, score, write."""
 
 import datetime
+import hashlib
 import json
 import logging
 import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from panollava.checkpoints.format import MANIFEST
 from panollava.checkpoints.resolve import resolve_checkpoint
+from panollava.config import dump_config
 from panollava.config.schema import EvaluationConfig, PanollavaConfig
 from panollava.data.manifest import Sample
 from panollava.data.sources import ensure_synthetic, evaluation_samples
 from panollava.data.writers import write_predictions_csv
 from panollava.errors import DataError
+from panollava.evaluation.identity import answers_identity
+from panollava.evaluation.journal import Journal
 from panollava.evaluation.model_scores import ModelPaths, model_metrics
 from panollava.evaluation.panoramic import roll_scores, roll_trials
 from panollava.evaluation.predict import answer
@@ -60,6 +65,8 @@ class EvaluationRunner:
     ) -> dict[str, Any]:
         """Score a checkpoint; write ``predictions.csv`` and ``metrics.json``; return what the latter holds.
 
+        A run that was stopped goes on where it was, as long as checkpoint, test set and settings are the same.
+
         Args:
             checkpoint_dir: A checkpoint or a folder that holds one; None: the run of the configuration.
             csv: Questions and references to test on; None: ``data.test`` of the configuration.
@@ -85,15 +92,16 @@ class EvaluationRunner:
             raise DataError("there is nothing to test on: data.test has no samples; give --csv-input or data.test")
         out = Path(out_dir) if out_dir else run_dir / f"eval-{Path(csv).stem}" if csv else run_dir
         out.mkdir(parents=True, exist_ok=True)
-        scores = evaluate(session.model, samples, cfg, out=out / "predictions.csv", title="answering")
+        asked = _Examination(samples, cfg, out)
+        scores = asked.score(session.model, checkpoint=_checkpoint_hash(folder))
         blind = before = None
         if blind_dir is not None:
-            twin = Session.load(resolve_checkpoint(blind_dir)).model
-            blind = evaluate(twin, samples, cfg, out=out / "blind_predictions.csv", title="answering blind")
+            other = resolve_checkpoint(blind_dir)
+            blind = asked.score(Session.load(other).model, checkpoint=_checkpoint_hash(other), who="blind")
         if untrained:
             start = build_model(cfg).to(session.model.device)
-            file = out / "untrained_predictions.csv"
-            before = evaluate(start, samples, cfg, out=file, title="answering untrained")
+            recipe = hashlib.sha256(dump_config(cfg).encode()).hexdigest()
+            before = asked.score(start, checkpoint=f"untrained {recipe}", who="untrained")
         facts = dict(facts or {})
         metrics = {
             "format": 1,
@@ -109,7 +117,8 @@ class EvaluationRunner:
             **facts,
             "seconds": {**facts.get("seconds", {}), "evaluation": time.monotonic() - started},
         }
-        (out / "metrics.json").write_text(json.dumps(metrics, indent=1), encoding="utf-8")
+        _replace(out / "metrics.json", json.dumps(metrics, indent=1))
+        asked.forget()
         return metrics
 
     def _run_dir(self, checkpoint_dir: str | Path | None) -> Path:
@@ -125,6 +134,50 @@ class EvaluationRunner:
         return folder
 
 
+@dataclass(slots=True)
+class _Examination:
+    """The same questions to several models; answers are kept until every score is on disk."""
+
+    samples: list[Sample]
+    cfg: PanollavaConfig
+    out: Path
+    journals: list[Journal] = field(default_factory=list)
+
+    def score(self, model: PanoramaModel, *, checkpoint: str, who: str = "") -> dict[str, Any]:
+        """Answer, or go on answering, and score.
+
+        Args:
+            model: The model.
+            checkpoint: A hash of it.
+            who: What the model is, if not the one that was trained; names the files.
+        """
+        name = f"{who}_predictions" if who else "predictions"
+        if self.cfg.trainer.threads is not None:
+            torch.set_num_threads(self.cfg.trainer.threads)
+        header = answers_identity(self.samples, self.cfg, checkpoint=checkpoint, device=model.device)
+        with Journal(self.out / f"{name}.partial.jsonl", header=header) as journal:
+            self.journals.append(journal)
+            file, title = self.out / f"{name}.csv", f"answering {who}".strip()
+            return evaluate(model, self.samples, self.cfg, out=file, title=title, journal=journal)
+
+    def forget(self) -> None:
+        """Remove the journals."""
+        for journal in self.journals:
+            journal.remove()
+
+
+def _checkpoint_hash(folder: Path) -> str:
+    """Return a hash of everything a checkpoint holds: that of its manifest of hashes."""
+    return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
+    aside = file.with_name(f".{file.name}.part")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(file)
+
+
 def peak_memory_mb() -> float:
     """Return the largest resident memory of this process so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -132,20 +185,34 @@ def peak_memory_mb() -> float:
 
 
 def evaluate(
-    model: PanoramaModel, samples: list[Sample], cfg: PanollavaConfig, *, out: Path, title: str
+    model: PanoramaModel,
+    samples: list[Sample],
+    cfg: PanollavaConfig,
+    *,
+    out: Path,
+    title: str,
+    journal: Journal | None = None,
 ) -> dict[str, Any]:
-    """Answer and score; predictions are on disk before the first score is computed."""
-    if cfg.trainer.threads is not None:
-        torch.set_num_threads(cfg.trainer.threads)
+    """Answer and score; predictions are on disk before the first score is computed.
+
+    Args:
+        model: The model.
+        samples: Questions with references.
+        cfg: How to answer and what to measure.
+        out: The file of predictions.
+        title: What to call the progress bar.
+        journal: Keeps answers as they come.
+    """
     # Before the answers: a metric that cannot be read should not cost their time.
     custom = load_custom(f"{name}={place}" for name, place in cfg.evaluation.custom_metrics.items())
     store = feature_store(model, cfg)
     with progress_bar() as bar:
         task = bar.add_task(title, total=len(samples), note="questions")
         advance: Callable[[int, int], None] = lambda done, _: bar.update(task, completed=done)  # noqa: E731
-        answers = answer(model, samples, cfg, store=store, progress=advance)
+        answers = answer(model, samples, cfg, store=store, progress=advance, journal=journal)
     # Absolute: a relative path is read as one below the file's own folder, and the images lie elsewhere.
-    write_predictions_csv(out, [replace(s, image=s.image.resolve()) for s in answers.samples])
+    rows = [replace(s, image=s.image.resolve()) for s in answers.samples]
+    write_predictions_csv(out, rows, likelihood=zip(answers.nll, answers.tokens, strict=True))
     scores = score(
         answers,
         metrics=cfg.evaluation.metrics,

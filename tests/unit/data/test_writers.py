@@ -57,3 +57,14 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"p\.csv: the predictions cannot be written"):
         write_predictions_csv(tmp_path / "file" / "p.csv", [SAMPLE])
+
+
+def test_likelihoods_have_columns_of_their_own_that_the_scorer_reads(tmp_path):
+    from panollava.metrics.predictions import read_predictions
+
+    path = tmp_path / "p.csv"
+    write_predictions_csv(path, [SAMPLE, replace(SAMPLE, sample_id="m:3")], likelihood=[(1.23456, 3), (0.5, 1)])
+    assert path.read_text(encoding="utf-8").splitlines()[0].endswith(",sample_id,nll,tokens")
+    assert read_predictions(path).cells == {"nll": ("1.2346", "0.5000"), "tokens": ("3", "1")}
+    with pytest.raises(ValueError, match="shorter"):
+        write_predictions_csv(path, [SAMPLE, SAMPLE], likelihood=[(1.0, 1)])

@@ -1,0 +1,55 @@
+"""What answers depend on, as plain data: two runs whose identities are equal give equal answers."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+import panollava
+from panollava.config.schema import PanollavaConfig
+from panollava.data.images import ImageOptions
+from panollava.data.manifest import Sample
+
+
+def answers_identity(
+    samples: Sequence[Sample], cfg: PanollavaConfig, *, checkpoint: str, device: torch.device
+) -> dict[str, Any]:
+    """Return the header of a journal of answers.
+
+    Batch sizes are not part of it: they change no answer. An image is known by its size and time, not by its content,
+    so that a large set is not read twice.
+
+    Args:
+        samples: What is asked, in order.
+        cfg: How images are read and answers decoded.
+        checkpoint: A hash of the model.
+        device: Where it answers; arithmetic differs in the last bits between kinds.
+    """
+    decoding, images = cfg.generation, ImageOptions.from_settings(cfg.data.images, antialias=cfg.views.antialias)
+    sampled = decoding.temperature > 0
+    return {
+        "checkpoint": checkpoint,
+        "test": samples_hash(samples),
+        "max_new_tokens": decoding.max_new_tokens,
+        "num_beams": decoding.num_beams,
+        "temperature": decoding.temperature,
+        "seed": (cfg.experiment.seed if decoding.seed is None else decoding.seed) if sampled else None,
+        "images": repr(images),
+        "device": device.type,
+        "threads": torch.get_num_threads() if device.type == "cpu" else None,
+        "panollava": panollava.__version__,
+        "torch": torch.__version__,
+    }
+
+
+def samples_hash(samples: Sequence[Sample]) -> str:
+    """Return a hash over the texts of samples and the size and time of their images."""
+    digest = hashlib.sha256()
+    for image in dict.fromkeys(sample.image for sample in samples):
+        state = image.stat() if image.is_file() else None
+        digest.update(json.dumps([str(image), state and [state.st_size, state.st_mtime_ns]]).encode())
+    for s in samples:
+        digest.update(json.dumps([str(s.image), s.image_id, s.query, s.answer, s.kind, s.sample_id]).encode())
+    return digest.hexdigest()
