@@ -27,8 +27,8 @@ def calls(monkeypatch):
         def __init__(self, config):
             self.config = config
 
-        def run(self, *, stages=None):
-            seen.append(("train", self.config, stages))
+        def run(self, *, stages=None, resume=None):
+            seen.append(("train", self.config, stages, resume))
             return "runs/tiny/finetune/last"
 
     class EvaluationRunner:
@@ -56,7 +56,7 @@ def calls(monkeypatch):
     module("panollava.workflow", ThreeStageTrainer=ThreeStageTrainer, EvaluationRunner=EvaluationRunner)
     module(
         "panollava.workflow.runner",
-        run_experiment=lambda config: seen.append(("run", config)),
+        run_experiment=lambda config, *, resume: seen.append(("run", config, resume)),
         print_scores=lambda metrics: seen.append(("print", metrics)),
     )
     module("panollava.workflow.quiet", quiet_libraries=lambda: None)
@@ -71,7 +71,8 @@ def calls(monkeypatch):
 
 def test_run_reads_the_file_and_the_changes(calls):
     assert main(["run", "experiment.name=other", "--config", TINY, "--set", "lora.r=4", "views.overlap=0.25"]) == 0
-    ((_, config),) = calls
+    ((_, config, resume),) = calls
+    assert resume is None
     assert (config.experiment.name, config.lora.r, config.views.overlap) == ("other", 4, 0.25)
 
 
@@ -98,6 +99,13 @@ def test_train_some_stages(calls, capsys):
     assert capsys.readouterr().out == "runs/tiny/finetune/last\n"
     assert main(["train", "--config", TINY]) == 0
     assert calls[1][2] is None
+
+
+def test_a_run_may_be_resumed(calls, capsys):
+    assert main(["train", "--config", TINY, "--resume", "auto"]) == 0
+    assert main(["run", "--config", TINY, "--resume", "never"]) == 0
+    assert (calls[0][3], calls[1][2]) == ("auto", "never")
+    assert main(["train", "--config", TINY, "--resume", "maybe"]) == 2
 
 
 def test_train_an_unknown_stage(calls, capsys):
