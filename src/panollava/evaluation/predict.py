@@ -1,7 +1,7 @@
 """Answer the questions of a test set, and measure how likely the references were.
 
 What a sample gets does not depend on what is beside it: a panorama is encoded by itself, the references of its
-questions are weighed in one pass in an order of their own, a sampled answer is drawn by its own seed, and a greedy
+questions are weighed together in an order of their own, a sampled answer is drawn by its own seed, and a greedy
 one is decoded behind a mask. So batch sizes, the order of the samples, memory that runs out and a run that is
 resumed change nothing (in 32 bits, but for two words that are likely to the last bits alike).
 """
@@ -23,6 +23,10 @@ from panollava.inference.batch_size import BatchSize
 from panollava.inference.session import answer_seed
 from panollava.models.protocol import PanoramaBatch, PanoramaModel, ViewFeatures
 from panollava.text.chat import IGNORE_INDEX
+
+
+REFERENCES = 64
+"""Most references of a panorama that are weighed in one pass, whose memory grows with the square of their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,7 @@ class Asker:
     def __post_init__(self) -> None:
         self.panoramas = BatchSize(self.cfg.evaluation.batch_size, "panoramas")
         self.questions = BatchSize(self.cfg.generation.batch_size, "questions")
-        self.references = BatchSize(2**31, "references")
+        self.references = BatchSize(REFERENCES, "references")
 
     def __call__(self, groups: Sequence[PanoramaSamples]) -> list[Answer]:
         """Return one answer per sample, panorama by panorama."""
