@@ -174,7 +174,8 @@ def _status(stop: SystemExit) -> int:
 def _log_to_stderr(*, debug: bool) -> None:
     """Show what the library logs, as plain lines."""
     logger = logging.getLogger("panollava")
-    logger.setLevel(logging.DEBUG if debug else logging.INFO)
+    first = os.environ.get("RANK", "0") == "0"  # of several processes the first one tells what all do
+    logger.setLevel(logging.DEBUG if debug else logging.INFO if first else logging.WARNING)
     if not logger.handlers:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(message)s"))

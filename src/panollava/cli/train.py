@@ -2,6 +2,7 @@
 
 import argparse
 
+from panollava.cli import processes
 from panollava.cli.arguments import add_config_arguments, add_resume_argument, read_config
 from panollava.errors import ConfigError, unknown_name
 
@@ -24,9 +25,14 @@ def run(args: argparse.Namespace) -> int:
     """Train and print the path of the last checkpoint."""
     config = read_config(args)
     stages = pick_stages(args.stages, available=[stage.name for stage in config.stages])
+    status = processes.started(config)
+    if status is not None:
+        return status
     from panollava.workflow import ThreeStageTrainer
 
-    print(ThreeStageTrainer(config).run(stages=stages, resume=args.resume))
+    last = ThreeStageTrainer(config).run(stages=stages, resume=args.resume)
+    if processes.is_first():
+        print(last)
     return 0
 
 

@@ -17,6 +17,7 @@ from panollava.models.protocol import PanoramaModel
 from panollava.models.vlm import PanoramaVLM
 from panollava.training.loader import LanguageBatches, PixelBatches, StagePlan, loader
 from panollava.training.progress import progress_bar
+from panollava.training.ranks import barrier, planned, rank
 
 
 def loaders(
@@ -35,13 +36,14 @@ def loaders(
         model: The model.
         stage: The row of the stage table.
         cfg: The whole configuration.
-        plan: The batches.
+        plan: The batches; several processes each read their part of every one.
         train: Training panoramas.
         val: Validation panoramas; may be empty.
         start: First training batch to read.
     """
     size, workers = stage.batch_size, cfg.data.workers
     check = StagePlan(tuple((0, tuple(range(i, min(i + size, len(val))))) for i in range(0, len(val), size)))
+    plan, check = (one.part(rank=rank(), world=planned()) for one in (plan, check))
     images, seed = ImageOptions.from_settings(cfg.data.images, antialias=cfg.views.antialias), cfg.experiment.seed
     augment = Augment.from_settings(cfg.data.augment, layout=model.layout, seed=seed)
     if stage.objective == "overlap":
@@ -81,9 +83,11 @@ def feature_store(model: PanoramaModel, cfg: PanollavaConfig) -> FeatureStore | 
 
 def _fill(store: FeatureStore, model: PanoramaVLM, images: Sequence[Path], *, rolls: Sequence[Request] = ()) -> None:
     """Encode what is not in the store yet, on the device that the run will use."""
+    images, rolls = images[rank() :: planned()], rolls[rank() :: planned()]
     home = model.device
     model.to("cuda" if torch.cuda.is_available() else home)
     with progress_bar() as bar:
         task = bar.add_task("encoding panoramas", total=len(images) + len(rolls), note="")
         store.fill(images, rolls=rolls, progress=lambda done, every: bar.update(task, completed=done, total=every))
     model.to(home)
+    barrier()

@@ -1,5 +1,6 @@
 """Let Lightning run a stage: its trainer, its callbacks, and what follows from them."""
 
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.plugins.environments import SLURMEnvironment
+from lightning.pytorch.strategies import ModelParallelStrategy
 
 from panollava.checkpoints.state import TrainingState
 from panollava.config.schema import StageConfig, TrainerConfig
@@ -21,7 +23,9 @@ from panollava.training.loggers import build_loggers
 from panollava.training.module import StageModule
 from panollava.training.position import continue_after
 from panollava.training.progress import StageProgress
+from panollava.training.ranks import planned
 from panollava.training.resume import Restore, capture
+from panollava.training.shard import whole_weights
 from panollava.training.speed import Speed
 
 
@@ -70,16 +74,20 @@ def fit(
         resume: State of the stage where it was stopped, whose weights the model has; None: from its beginning.
 
     Raises:
-        TrainingError: If the trainer would use several processes, or steps were not finite.
+        TrainingError: If torchrun started other processes than the trainer needs, or steps were not finite.
         Interrupted: If a signal stopped it; its checkpoint is written.
     """
     first = 0 if resume is None else int(resume.values["steps"])
     average = _average(module, settings)
     lent = average if settings.ema_use in ("both", "checkpoint") else None
 
+    def together(what: Save) -> str:
+        with whole_weights(module.model):
+            return save(what)
+
     def save_best(step: int) -> None:
         with lent.applied() if lent is not None else nullcontext():
-            save(Save("best", step, None))
+            together(Save("best", step, None))
 
     keeper = None
     if settings.val_every is not None and val is not None:
@@ -88,7 +96,7 @@ def fit(
     trainer = _trainer(settings, module.stage, run_dir=run_dir, batches=len(train), first=first)
 
     def save_step(step: int) -> str:
-        return save(Save("step", step, capture(module, trainer, average=average, keeper=keeper)))
+        return together(Save("step", step, capture(module, trainer, average=average, keeper=keeper)))
 
     done = first * module.stage.accumulation
     callbacks: list[Callback | None] = [
@@ -131,22 +139,22 @@ def _trainer(settings: TrainerConfig, stage: StageConfig, *, run_dir: Path, batc
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     every = None if settings.val_every is None else settings.val_every * stage.accumulation
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     trainer = Trainer(
         accelerator=settings.accelerator,
-        devices=settings.devices,
-        num_nodes=settings.num_nodes,
-        strategy=settings.strategy,
+        devices=settings.devices if planned() == 1 else here,
+        num_nodes=settings.num_nodes if planned() == 1 else planned() // here,
+        strategy=_strategy(settings),
         precision=settings.precision,
         max_epochs=1,
         accumulate_grad_batches=stage.accumulation,
-        gradient_clip_val=settings.gradient_clip,
         log_every_n_steps=settings.log_every,
         val_check_interval=1.0 if every is None or every > batches else every,
         logger=build_loggers(
             settings.loggers, folder=run_dir / "logs", run=run_dir.name, stage=stage.name, first=first
         ),
         # Lightning's own requeueing would write a pickled checkpoint; ours is in StepCheckpoints.
-        plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else None,
+        plugins=[SLURMEnvironment(auto_requeue=False)] if planned() == 1 and SLURMEnvironment.detect() else None,
         enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=False,
@@ -154,12 +162,24 @@ def _trainer(settings: TrainerConfig, stage: StageConfig, *, run_dir: Path, batc
         use_distributed_sampler=False,
         default_root_dir=run_dir,
     )
-    if trainer.world_size > 1:
+    if trainer.world_size != planned():
         raise TrainingError(
-            f"the trainer would use {trainer.world_size} processes, and this version trains in one: all would see "
-            "the same batches. Set trainer.devices: 1 and trainer.num_nodes: 1"
+            f"trainer.devices and trainer.num_nodes ask for {trainer.world_size} processes, and this is one of "
+            f"{planned()}. Start them with torchrun: torchrun --nproc-per-node {trainer.num_devices} -m panollava "
+            "train --config FILE (the command line does that itself on one machine; see docs/scaling.md)"
         )
     return trainer
+
+
+def _strategy(settings: TrainerConfig) -> Any:
+    """Return Lightning's strategy: for several processes DDP, or FSDP2 where it is asked for."""
+    if settings.strategy in ("fsdp", "fsdp2"):
+        if planned() == 1:
+            return "auto"
+        return ModelParallelStrategy(
+            data_parallel_size=planned(), tensor_parallel_size=1, save_distributed_checkpoint=False
+        )
+    return "ddp" if settings.strategy == "auto" and planned() > 1 else settings.strategy
 
 
 def _device_name() -> str:

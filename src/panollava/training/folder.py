@@ -25,6 +25,7 @@ from panollava.data.manifest import PanoramaSamples
 from panollava.errors import CheckpointError
 from panollava.models.vlm import PanoramaVLM
 from panollava.training.fit import Save
+from panollava.training.ranks import barrier, is_lead
 
 STEP = "step-"
 
@@ -60,6 +61,8 @@ class StageFolder:
         Raises:
             CheckpointError: If that was trained on other data.
         """
+        if not is_lead():
+            return
         if resume is not None:
             if read_meta(resume).data != self.data:
                 raise CheckpointError(
@@ -87,6 +90,15 @@ class StageFolder:
             CheckpointError: If it cannot be written; those before it are as they were.
         """
         inside = what.state is not None
+        path = self.folder / (f"{STEP}{what.step:06d}" if inside else what.name)
+        if is_lead():
+            self._write(path, what, epoch=epoch, val_loss=val_loss, outcome=outcome)
+        barrier()
+        return str(path)
+
+    def _write(
+        self, path: Path, what: Save, *, epoch: int, val_loss: float | None, outcome: dict[str, Any] | None
+    ) -> None:
         state = what.state or TrainingState({}, {})
         facts = {
             "run": self.run,
@@ -95,9 +107,9 @@ class StageFolder:
             "accumulation": self.stage.accumulation,
             "outcome": outcome,
         }
-        path = save_checkpoint(
+        save_checkpoint(
             self.model,
-            self.folder / (f"{STEP}{what.step:06d}" if inside else what.name),
+            path,
             config=to_dict(self.config),
             stage=self.stage.name,
             epoch=epoch,
@@ -109,12 +121,11 @@ class StageFolder:
             data=self.data,
             run=self.run,
         )
-        if inside:
+        if what.state is not None:
             prune(self.folder, keep=self.config.trainer.keep_checkpoints)
         if what.name == "last":
             for old in self.folder.glob(f"{STEP}*"):
                 shutil.rmtree(old)
-        return str(path)
 
 
 def data_hash(panoramas: Iterable[PanoramaSamples]) -> str:

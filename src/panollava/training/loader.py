@@ -19,9 +19,15 @@ from panollava.text.directions import conversation_freedom
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
-    """The batches of a stage, in order: (epoch, panoramas). A pure function of seed and data size."""
+    """The batches of a stage, in order: (epoch, panoramas). A pure function of seed and data size.
+
+    Attributes:
+        batches: The batches.
+        idle: Numbers of batches whose panorama only stands in, so that this process takes the step with the others.
+    """
 
     batches: tuple[tuple[int, tuple[int, ...]], ...]
+    idle: frozenset[int] = frozenset()
 
     @classmethod
     def make(
@@ -47,6 +53,23 @@ class StagePlan:
             lengths=lengths,
         )
         return cls(tuple((epoch, tuple(batch)) for epoch, batch in batches))
+
+    def part(self, *, rank: int, world: int) -> "StagePlan":
+        """Return what one of several processes reads: every ``world``-th panorama of each batch.
+
+        Where a batch has fewer panoramas than there are processes, one that has none reads the first, for nothing.
+
+        Example:
+            >>> plan = StagePlan(((0, (4, 7, 5)), (0, (6,))))
+            >>> plan.part(rank=1, world=2)
+            StagePlan(batches=((0, (7,)), (0, (6,))), idle=frozenset({1}))
+        """
+        if world == 1:
+            return self
+        mine = [(epoch, batch[rank::world]) for epoch, batch in self.batches]
+        idle = frozenset(number for number, (_, batch) in enumerate(mine) if not batch)
+        filled = tuple((epoch, batch or self.batches[number][1][:1]) for number, (epoch, batch) in enumerate(mine))
+        return StagePlan(filled, idle)
 
 
 def packed_lengths(

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 
 from panollava.config.schema import StageConfig
@@ -13,8 +14,14 @@ from panollava.models.resamplers.masked_drop import MaskedDropResampler
 from panollava.models.vlm import PanoramaBatch, PanoramaVLM
 from panollava.training.execution import recompute_in_training
 from panollava.training.finite import FinitePolicy
+from panollava.training.gradients import average_unsharded, clip, norm, scale
 from panollava.training.objectives import OverlapObjective, StepResult
 from panollava.training.optim import build_optimizer, lr_factor
+from panollava.training.ranks import total
+from panollava.training.shard import shard
+
+UNIT = 1024
+"""Tokens that count as 1 while gradients are added up: a power of two, which changes no bit of a mantissa."""
 
 
 def batch_seed(seed: int, *, stage: str, batch: int, rank: int = 0) -> int:
@@ -34,8 +41,9 @@ class StageModule(LightningModule):
     """One stage of training.
 
     The loss of an optimiser step is the mean over its supervised tokens (or pairs), however they are spread over its
-    batches: a batch counts by its tokens, not as one. Lightning divides by the number of batches; the gradient is
-    brought to the mean over tokens when the step is complete, so that nothing has to be known beforehand.
+    batches and over processes: a batch counts by its tokens, not as one. Lightning divides by the number of batches
+    and of processes; the gradient is brought to the mean over tokens when the step is complete, so that nothing has to
+    be known beforehand.
 
     Args:
         model: The model, already frozen as the stage wants it.
@@ -44,6 +52,9 @@ class StageModule(LightningModule):
         overlap: The overlap objective, for a stage that uses it.
         finite: What happens to steps that are not finite.
         seed: Of dropout and of hidden tokens, which are functions of it, the stage and the batch.
+        clip: Largest norm of the gradient of a step; None: no clipping.
+        idle: Numbers of training batches that count for nothing; see ``StagePlan.part``.
+        idle_val: The same of validation batches.
     """
 
     def __init__(
@@ -55,16 +66,21 @@ class StageModule(LightningModule):
         overlap: OverlapObjective | None,
         finite: FinitePolicy,
         seed: int = 0,
+        clip: float | None = None,
+        idle: frozenset[int] = frozenset(),
+        idle_val: frozenset[int] = frozenset(),
     ) -> None:
         super().__init__()
         self.model, self.stage, self.total_steps, self.overlap = model, stage, total_steps, overlap
-        self.finite, self.seed = finite, seed
+        self.finite, self.seed, self.clip = finite, seed, clip
+        self.idle, self.idle_val = idle, idle_val
         self.train_losses: list[float] = []
         self.last_val_loss: float | None = None
         self.validated_step = -1
         self.steps_taken = 0
+        self.sharded = False
         self._val: list[tuple[float, int]] = []
-        self._weights: list[int] = []
+        self._weight, self._weighted = 0, False
         self._batch = 0
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -75,19 +91,21 @@ class StageModule(LightningModule):
 
     def training_step(self, batch: Any, index: int) -> Tensor | None:
         """Return the loss of one batch, weighted within its step; None if it is not finite."""
-        result, self._batch = self.step(batch), index
-        value = float(result.loss.detach())
+        alone, idle = self.trainer.world_size == 1, index in self.idle
+        result, self._batch = self.step(batch, idle=idle), index
+        weight = 0 if idle else result.weight
+        value = self._mean(float(result.loss.detach()), weight)
         if not math.isfinite(value):
             self.finite.report(f"has a loss of {value}", batch=index, step=self.global_step)
-            return None
+            if alone:
+                return None  # of several processes each goes on: the others wait for its part of the gradient
         self.train_losses.append(value)
         shown = {"train/loss": value, **{f"train/{k}": v for k, v in result.logs.items()}}
         self.log_dict(shown, on_step=True, on_epoch=False, batch_size=1)
         self.log("lr", self.optimizers().param_groups[0]["lr"], on_step=True, batch_size=1)
-        if self.stage.accumulation == 1:
-            return result.loss
-        self._weights.append(result.weight)
-        return result.loss * (result.weight / self._weights[0])
+        self._weighted = not (alone and self.stage.accumulation == 1)
+        self._weight += weight
+        return result.loss * (weight / UNIT) if self._weighted else result.loss
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         """Make the gradient the mean over the step's tokens; drop it if anything in the step was not finite.
@@ -96,12 +114,17 @@ class StageModule(LightningModule):
             TrainingError: If too many steps in a row were not finite.
         """
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        if self._weights:
-            torch._foreach_mul_(gradients, self.stage.accumulation * self._weights[0] / sum(self._weights))
-            self._weights.clear()
-        scaled = self.trainer.precision == "16-mixed"  # there the scaler looks for overflows, and expects some
-        if gradients and not scaled and not math.isfinite(norm := float(torch.nn.utils.get_total_norm(gradients))):
-            self.finite.report(f"has a gradient of norm {norm}", batch=self._batch, step=self.global_step)
+        if self.sharded:
+            average_unsharded(gradients)
+        if self._weighted:
+            [weight] = total([self._weight])
+            scale(gradients, self.trainer.world_size * self.stage.accumulation * UNIT / max(weight, 1.0))
+        self._weight = 0
+        length = norm(gradients) if gradients else 0.0
+        if not math.isfinite(length) and self.trainer.precision != "16-mixed":  # there the scaler expects overflows
+            self.finite.report(f"has a gradient of norm {length}", batch=self._batch, step=self.global_step)
+        if self.clip is not None:
+            clip(gradients, largest=self.clip, length=length)
         if self.finite.close():
             optimizer.zero_grad(set_to_none=True)  # without a gradient AdamW leaves weights and state as they are
         else:
@@ -109,13 +132,15 @@ class StageModule(LightningModule):
 
     def validation_step(self, batch: Any, index: int) -> None:
         """Add one batch to the validation loss."""
-        result = self.step(batch)
-        self._val.append((float(result.loss), result.weight))
+        idle = index in self.idle_val
+        result = self.step(batch, idle=idle)
+        self._val.append((float(result.loss), 0 if idle else result.weight))
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation loss: the mean over supervised tokens (or pairs), not over batches."""
-        total = sum(weight for _, weight in self._val)
-        self.last_val_loss = sum(loss * weight for loss, weight in self._val) / total if total else None
+        terms = [sum(loss * weight for loss, weight in self._val), sum(weight for _, weight in self._val)]
+        losses, weights = total(terms) if self.trainer.world_size > 1 else terms
+        self.last_val_loss = losses / weights if weights else None
         self.validated_step = self.global_step
         self._val.clear()
         if self.last_val_loss is not None:
@@ -148,9 +173,23 @@ class StageModule(LightningModule):
             return batch.to(device)
         return tuple(group.to(device) for group in batch)
 
-    def step(self, batch: Any) -> StepResult:
+    def configure_model(self) -> None:
+        """Shard the weights over the processes, where the strategy does that."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, ModelParallelStrategy) and not self.sharded:
+            shard(self.model, mesh=strategy.device_mesh["data_parallel"])
+            self.sharded = True
+
+    def step(self, batch: Any, *, idle: bool = False) -> StepResult:
         """Return the loss of a batch by the stage's objective."""
         if self.overlap is not None:
-            return self.overlap(self.model, batch)
+            return self.overlap(self.model, batch, idle=idle)
         answer = self.model.loss(batch)
         return StepResult(answer.loss, {}, answer.tokens)
+
+    def _mean(self, loss: float, weight: int) -> float:
+        """Return the loss of a batch over all processes."""
+        if self.trainer.world_size == 1:
+            return loss
+        losses, weights = total([loss * weight, weight])
+        return losses / weights if weights else math.nan

@@ -14,6 +14,7 @@ from panollava.losses.contrast import PairPlaces, info_nce, spread
 from panollava.losses.overlap import OverlapIndex, overlap_index
 from panollava.losses.vicreg import vicreg, vicreg_pairwise
 from panollava.models.vlm import PanoramaVLM, ViewPixels
+from panollava.training.ranks import gathered
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,14 @@ class OverlapObjective(nn.Module):
         dim = settings.expander_dim
         self.expander = nn.Sequential(nn.Linear(width, dim), nn.LayerNorm(dim), nn.GELU(), nn.Linear(dim, dim))
 
-    def forward(self, model: PanoramaVLM, views: ViewPixels) -> StepResult:
-        """Return the loss of a batch of panoramas."""
+    def forward(self, model: PanoramaVLM, views: ViewPixels, *, idle: bool = False) -> StepResult:
+        """Return the loss of a batch of panoramas: of the whole batch, if several processes share it.
+
+        Args:
+            model: The model.
+            views: Views of this process's panoramas.
+            idle: They only stand in, and count for nothing.
+        """
         features = model.encode((views[self.group],))
         if self.through_resampler:
             tokens = rearrange(model.resample(features)[0], "b v q e -> b (v q) e")
@@ -63,9 +70,10 @@ class OverlapObjective(nn.Module):
             tokens = rearrange(features[0], "b v r c d -> b (v r c) d")
         a, b = self.index.gather(tokens)
         contrastive = self.settings.loss in ("densecl", "infonce")
-        loss, logs = (self._contrast if contrastive else self._vicreg)(self.expander(a), self.expander(b))
+        sides = [gathered(self.expander(side), panoramas=len(views[self.group]), idle=idle) for side in (a, b)]
+        loss, logs = (self._contrast if contrastive else self._vicreg)(*sides)
         logs["cosine"] = float(nn.functional.cosine_similarity(a.detach(), b.detach()).mean())
-        return StepResult(loss, logs, len(a))
+        return StepResult(loss, logs, len(sides[0]))
 
     def _vicreg(self, a: Float[Tensor, "m d"], b: Float[Tensor, "m d"]) -> tuple[Float[Tensor, ""], dict[str, float]]:
         s = self.settings

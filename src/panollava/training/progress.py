@@ -1,5 +1,6 @@
 """One progress line per stage: step, loss, and the time that is left."""
 
+import os
 import sys
 from typing import Any
 
@@ -30,7 +31,7 @@ def progress_bar(console: Console | None = None) -> Progress:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
         console=console or Console(stderr=True),
-        disable=not sys.stderr.isatty(),
+        disable=not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0",
         refresh_per_second=4,
     )
 

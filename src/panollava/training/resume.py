@@ -24,6 +24,7 @@ from panollava.errors import CheckpointError
 from panollava.training.average import WeightAverage
 from panollava.training.best import BestKeeper
 from panollava.training.module import StageModule
+from panollava.training.shard import like, whole
 
 KEPT_LOSSES = 20
 """The final loss of a stage is the mean of so many."""
@@ -32,7 +33,7 @@ KEPT_LOSSES = 20
 def capture(
     module: StageModule, trainer: Trainer, *, average: WeightAverage | None, keeper: BestKeeper | None
 ) -> TrainingState:
-    """Return the state of a stage between two optimiser steps; tensors are the live ones.
+    """Return the state of a stage between two optimiser steps; tensors are whole, and live where they are not shards.
 
     Args:
         module: The stage.
@@ -42,12 +43,12 @@ def capture(
     """
     names = {parameter: name for name, parameter in module.named_parameters()}
     tensors = {
-        f"optimizer/{names[parameter]}/{key}": value
+        f"optimizer/{names[parameter]}/{key}": whole(value)
         for parameter, state in trainer.optimizers[0].state.items()
         for key, value in state.items()
     }
     if average is not None:
-        tensors |= {f"average/{name}": value for name, value in average.average.items()}
+        tensors |= {f"average/{name}": whole(value) for name, value in average.average.items()}
     tensors |= {f"overlap/{name}": value for name, value in _overlap(module)}
     schedule = trainer.lr_scheduler_configs[0].scheduler
     values = {
@@ -94,7 +95,8 @@ def restore(
         for name, parameter in _overlap(module):
             parameter.copy_(_tensor(state, f"overlap/{name}"))
     if average is not None:
-        average.average = {name: value.to(module.device) for name, value in _below(state, "average/")}
+        kept_whole = dict(_below(state, "average/"))
+        average.average = {n: like(kept_whole[n], p) for n, p in module.model.named_parameters() if n in kept_whole}
         average.steps = values["average_steps"]
     if keeper is not None and (best := values["best"]) is not None:
         keeper.best = math.inf if best["loss"] is None else best["loss"]
@@ -130,7 +132,8 @@ def _restore_optimizer(state: TrainingState, module: StageModule, trainer: Train
     for key, value in _below(state, "optimizer/"):
         name, _, kind = key.rpartition("/")
         held.setdefault(name, {})[kind] = value
-    order = [names[p] for group in optimizer.param_groups for p in group["params"]]
+    trained = [p for group in optimizer.param_groups for p in group["params"]]
+    order = [names[p] for p in trained]
     strange = sorted(held.keys() - set(order))
     if strange:
         raise CheckpointError(
@@ -138,7 +141,11 @@ def _restore_optimizer(state: TrainingState, module: StageModule, trainer: Train
             "resume with the configuration of the run, or start it again with --resume never"
         )
     whole = optimizer.state_dict()
-    whole["state"] = {place: held[name] for place, name in enumerate(order) if name in held}
+    whole["state"] = {
+        place: {kind: like(value, trained[place]) for kind, value in held[name].items()}
+        for place, name in enumerate(order)
+        if name in held
+    }
     rates = [group["lr"] for group in optimizer.param_groups]
     optimizer.load_state_dict(whole)
     for group, rate, now in zip(optimizer.param_groups, rates, state.values["schedule"]["_last_lr"], strict=True):

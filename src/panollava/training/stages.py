@@ -24,7 +24,9 @@ from panollava.training.freeze import Trainable, set_trainable
 from panollava.training.loader import StagePlan, packed_lengths
 from panollava.training.module import StageModule
 from panollava.training.objectives import seeded_objective
+from panollava.training.ranks import planned
 from panollava.training.resume import KEPT_LOSSES
+from panollava.training.shard import whole_weights
 
 logger = logging.getLogger(__name__)
 
@@ -114,9 +116,10 @@ def run_stage(
     )
     keep.open(resume)
     plan = _plan(model, stage, train, seed=cfg.experiment.seed)
-    module = _module(model, stage, cfg, plan=plan, train=train)
     start = 0 if state is None else int(state.values["steps"]) * stage.accumulation
     first, second = loaders(model, stage, cfg, plan=plan, train=train, val=val, start=start)
+    idle_val = frozenset() if second is None else second.dataset.plan.idle
+    module = _module(model, stage, cfg, plan=first.dataset.plan, train=train, idle_val=idle_val)
 
     def save(what: Save) -> str:
         return keep.save(what, epoch=_epochs(plan, stage, steps=what.step), val_loss=module.last_val_loss)
@@ -140,9 +143,10 @@ def run_stage(
         best_step=done.best_step,
         speed=done.rates,
     )
-    keep.save(
-        Save("last", done.steps, None), epoch=outcome.epochs, val_loss=outcome.val_loss, outcome=outcome.as_dict()
-    )
+    with whole_weights(model):
+        keep.save(
+            Save("last", done.steps, None), epoch=outcome.epochs, val_loss=outcome.val_loss, outcome=outcome.as_dict()
+        )
     return outcome
 
 
@@ -183,7 +187,13 @@ def _epochs(plan: StagePlan, stage: StageConfig, *, steps: int) -> int:
 
 
 def _module(
-    model: PanoramaVLM, stage: StageConfig, cfg: PanollavaConfig, *, plan: StagePlan, train: Sequence[PanoramaSamples]
+    model: PanoramaVLM,
+    stage: StageConfig,
+    cfg: PanollavaConfig,
+    *,
+    plan: StagePlan,
+    train: Sequence[PanoramaSamples],
+    idle_val: frozenset[int] = frozenset(),
 ) -> StageModule:
     limit, seed = stage.questions_per_panorama, cfg.experiment.seed
     finite = FinitePolicy(
@@ -193,13 +203,32 @@ def _module(
         describe=describer(train, plan.batches, limit=limit, seed=seed),
     )
     total = -(-len(plan.batches) // stage.accumulation)
-    return StageModule(model, stage, total_steps=total, overlap=_objective(model, stage, cfg), finite=finite, seed=seed)
+    return StageModule(
+        model,
+        stage,
+        total_steps=total,
+        overlap=_objective(model, stage, cfg),
+        finite=finite,
+        seed=seed,
+        clip=cfg.trainer.gradient_clip,
+        idle=plan.idle,
+        idle_val=idle_val,
+    )
 
 
 def _auto_batched(
     model: PanoramaVLM, stage: StageConfig, cfg: PanollavaConfig, train: Sequence[PanoramaSamples]
 ) -> StageConfig:
-    """Return the stage with the largest batches that fit, and as many panoramas a step as before."""
+    """Return the stage with the largest batches that fit, and as many panoramas a step as before.
+
+    Raises:
+        TrainingError: If several processes train: what fits one is not what the batch of all is.
+    """
+    if planned() > 1:
+        raise TrainingError(
+            f"trainer.auto_batch measures one process, and {planned()} train; write auto_batch: false, and batch_size "
+            "and accumulation for all of them together"
+        )
 
     def batch_of(size: int) -> Any:
         plan = StagePlan(((0, longest(train, count=size)),))

@@ -52,6 +52,15 @@ class Standing:
     checkpoint: Path | None = None
     inside: str | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as a plain tree."""
+        return {"done": list(self.done), "checkpoint": self.checkpoint and str(self.checkpoint), "inside": self.inside}
+
+    @classmethod
+    def read(cls, tree: dict[str, Any]) -> "Standing":
+        """Return what ``as_dict`` gave as a plain tree."""
+        return cls(tuple(tree["done"]), tree["checkpoint"] and Path(tree["checkpoint"]), tree["inside"])
+
 
 def begin(run_dir: Path) -> str:
     """Write a new identity for a run and return it."""

@@ -14,7 +14,9 @@ from panollava.data.sources import ensure_synthetic, training_panoramas
 from panollava.errors import ConfigError, unknown_name
 from panollava.models.build import build_model
 from panollava.models.vlm import PanoramaVLM
+from panollava.training import ranks
 from panollava.training.interrupt import was_requeued
+from panollava.training.shard import is_sharded
 from panollava.training.stages import StageOutcome, run_stage
 from panollava.workflow.configuration import WorkflowConfig, plain
 from panollava.workflow.quiet import quiet_libraries
@@ -65,29 +67,50 @@ class ThreeStageTrainer:
         if not rows:
             raise ConfigError("no stage is left to train; the blind baseline needs a stage that trains the adapter")
         quiet_libraries()
-        ensure_synthetic(self.config)
-        run, at = self._beginning(rows, resume)
+        ranks.join(accelerator=self.config.trainer.accelerator)
+        with ranks.lead_first():
+            ensure_synthetic(self.config)
+        run, at = self._agreed_beginning(rows, resume)
         left = [row for row in rows if row.name not in at.done]
         if not left:
             logger.info("%s is complete; nothing is left to train", self.run_dir)
-            complete(self.run_dir, run)
+            self._complete(run)
             return self.outcomes[-1].checkpoint
         model, trained = self._model(at.checkpoint or start_from)
         for row in left:
+            with ranks.lead_first():
+                train = training_panoramas(row.data or self.config.data.train, self.config, split="train")
+                val = self._validation(row)
             outcome = run_stage(
                 model,
                 row,
                 self.config,
-                train=training_panoramas(row.data or self.config.data.train, self.config, split="train"),
-                val=self._validation(row),
+                train=train,
+                val=val,
                 run_dir=self.run_dir,
                 trained=trained,
                 resume=at.checkpoint if row.name == at.inside else None,
                 run=run,
             )
             self._note(outcome)
-        complete(self.run_dir, run)
+            if is_sharded(model):  # what was sharded for one stage cannot be made whole for the next
+                model, trained = self._model(outcome.checkpoint)
+        self._complete(run)
         return self.outcomes[-1].checkpoint
+
+    def _agreed_beginning(self, rows: Sequence[StageConfig], resume: str | None) -> tuple[str, Standing]:
+        """Let the lead look where the run is, and every process begin there."""
+        if ranks.is_lead():
+            run, at = self._beginning(rows, resume)
+            ranks.from_lead(json.dumps([run, at.as_dict(), [o.as_dict() for o in self.outcomes]]))
+            return run, at
+        run, told, outcomes = json.loads(ranks.from_lead(""))
+        self.outcomes = [StageOutcome.read(tree) for tree in outcomes]
+        return run, Standing.read(told)
+
+    def _complete(self, run: str) -> None:
+        if ranks.is_lead():
+            complete(self.run_dir, run)
 
     def _beginning(self, rows: Sequence[StageConfig], resume: str | None) -> tuple[str, Standing]:
         """Return the identity of the run, and where it is; leave the folder ready for what follows."""
@@ -125,6 +148,8 @@ class ThreeStageTrainer:
     def _note(self, outcome: StageOutcome) -> None:
         """Report a stage, on the log and in ``stages.json``."""
         self.outcomes.append(outcome)
+        if not ranks.is_lead():
+            return
         text = json.dumps([o.as_dict() for o in self.outcomes], indent=1)
         (self.run_dir / "stages.json").write_text(text, encoding="utf-8")
         val = "" if outcome.val_loss is None else f", validation {outcome.val_loss:.3f}"

@@ -80,7 +80,7 @@ def test_a_mean_of_means_would_be_another_gradient(tiny_config, panoramas, tmp_p
 
     original = StageModule.step
 
-    def as_one(self, batch):
+    def as_one(self, batch, *, idle=False):
         result = original(self, batch)
         return type(result)(result.loss, result.logs, 1)
 
@@ -104,7 +104,7 @@ def spoil(monkeypatch, bad, value=float("nan")):
 
     original, count = StageModule.step, iter(range(999))
 
-    def step(self, batch):
+    def step(self, batch, *, idle=False):
         result = original(self, batch)
         return type(result)(result.loss * value, result.logs, result.weight) if next(count) in bad else result
 
@@ -140,7 +140,7 @@ def test_a_gradient_that_is_not_finite_is_skipped_too(tiny_config, panoramas, tm
 
     original, count = StageModule.step, iter(range(9))
 
-    def step(self, batch):
+    def step(self, batch, *, idle=False):
         result = original(self, batch)
         if next(count) != 1:
             return result

@@ -216,7 +216,7 @@ def test_the_encoder_may_train_on_answers_and_then_is_not_read_from_the_cache(
 
 def test_more_processes_than_one_are_refused(tiny_config, tiny_model, panoramas, tmp_path):
     cfg = tiny_config("trainer.devices=2")
-    with pytest.raises(TrainingError, match=r"would use 2 processes.*Set trainer\.devices: 1"):
+    with pytest.raises(TrainingError, match=r"ask for 2 processes, and this is one of 1. Start them with torchrun"):
         run(tiny_model(), cfg, "resampler", panoramas, tmp_path)
 
 
