@@ -84,9 +84,12 @@ class ChatFormat:
         return [*said, *self.tail_ids]
 
     def decode(self, ids: list[int]) -> str:
-        """Return the words of generated ids, up to the stop token."""
+        """Return the words of generated ids, up to the stop token.
+
+        A NUL, which no table of predictions may hold, is shown as the bytes that are no text are: U+FFFD.
+        """
         kept = ids[: ids.index(self.stop_id)] if self.stop_id in ids else ids
-        return str(self.tokenizer.decode(kept, skip_special_tokens=True)).strip()
+        return str(self.tokenizer.decode(kept, skip_special_tokens=True)).replace("\0", "\ufffd").strip()
 
     def _imitates(self, words: str) -> bool:
         """Whether somebody's words contain the text of a control token, such as one that ends a turn."""

@@ -74,7 +74,7 @@ def test_decoding_stops_at_the_end_of_the_turn(tokenizer_of):
 
 
 @settings(max_examples=60, deadline=None)
-@given(text=st.text(st.characters(codec="utf-8"), max_size=30))
+@given(text=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30))
 def test_any_unicode_answer_comes_back(tokenizer_of, text):
     chat = chat_format(tokenizer_of("llama"))
     assert chat.decode(chat.answer_ids(text)) == text.strip()
@@ -151,3 +151,10 @@ def test_words_that_look_like_a_control_token_stay_words(tokenizer_of, family):
     assert mark in chat.tokenizer.decode(spelled)
     said = chat.answer_ids(f"a {mark} cube")
     assert said.count(chat.stop_id) == 1 and said[-1] == chat.stop_id
+
+
+def test_a_nul_that_a_model_says_can_be_written_to_a_table(tokenizer_of):
+    chat = chat_format(tokenizer_of("qwen2"))
+    ids = chat.tokenizer.encode("a\0b", add_special_tokens=False)
+    assert chat.tokenizer.decode(ids) == "a\0b"
+    assert chat.decode(ids) == "a\ufffdb"
