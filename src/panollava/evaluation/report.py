@@ -53,7 +53,7 @@ def write_report(run_dir: Path) -> Path:
     try:
         (run_dir / "plots").mkdir(exist_ok=True)
         _write_charts(run)
-        _replace(path, page(run).encode("utf-8", errors="replace"))
+        write_whole(path, page(run).encode("utf-8", errors="replace"))
     except OSError as error:
         raise DataError(
             f"{path}: cannot be written ({error.strerror or error}). Check the folder and the disk."
@@ -83,7 +83,17 @@ def page(run: Run) -> str:
         report_training.training(run, _curves_picture(run)),
         report_training.run_facts(run),
     ]
-    title = f"{scores.experiment}: panollava report"
+    return document(f"{scores.experiment}: panollava report", _header(run), tag("main", *sections), _footer())
+
+
+def document(title: str, *body: str, style: str = "") -> str:
+    """Return a whole page in the report's look, which needs no network and runs no script.
+
+    Args:
+        title: of the browser's tab.
+        body: what it holds.
+        style: rules that follow those of the report.
+    """
     head = tag(
         "head",
         tag("meta", attrs={"charset": "utf-8"}),
@@ -92,10 +102,9 @@ def page(run: Run) -> str:
         tag("meta", attrs={"name": "color-scheme", "content": "light dark"}),
         tag("title", title),
         tag("link", attrs={"rel": "icon", "href": "data:,"}),
-        tag("style", Html(style_sheet())),
+        tag("style", Html(style_sheet() + style)),
     )
-    body = tag("body", _header(run), tag("main", *sections), _footer())
-    return f"<!doctype html>\n{tag('html', head, body, attrs={'lang': 'en'})}\n"
+    return f"<!doctype html>\n{tag('html', head, tag('body', *body), attrs={'lang': 'en'})}\n"
 
 
 def _header(run: Run) -> Html:
@@ -129,14 +138,14 @@ def _accuracy_picture(run: Run) -> Html:
     if blind:
         words += f", blind baseline {percent(blind.accuracy)}"
     words += ". The table below has every number."
-    return _picture(_accuracy(run, narrow=False), words, narrow=_accuracy(run, narrow=True))
+    return picture(_accuracy(run, narrow=False), words, narrow=_accuracy(run, narrow=True))
 
 
 def _curves_picture(run: Run) -> Html | None:
     if not run.curves:
         return None
     words = f"Loss and learning rate over steps, for {', '.join(stage.name for stage in run.curves)}"
-    return _picture(_curves(run, narrow=False), words, narrow=_curves(run, narrow=True))
+    return picture(_curves(run, narrow=False), words, narrow=_curves(run, narrow=True))
 
 
 def _direction_pictures(run: Run) -> Html:
@@ -150,18 +159,18 @@ def _direction_pictures(run: Run) -> Html:
         for label, value in zip(model.labels, model.recall, strict=True)
         if value is not None
     )
-    confusion = _picture(
+    confusion = picture(
         lambda palette: plots.confusion_figure(model, palette=palette),
         "Heat map of answered against true direction; the table below has the counts",
     )
-    compass = _picture(
+    compass = picture(
         lambda palette: plots.compass_figure(model, blind=other, palette=palette),
         f"Compass of the share of right answers by true direction: {recall}",
     )
     return tag("div", confusion, compass, attrs={"class": "pair"})
 
 
-def _picture(
+def picture(
     draw: Callable[[Palette], Figure], words: str, *, narrow: Callable[[Palette], Figure] | None = None
 ) -> Html:
     """Return a chart in light and dark, and in a narrow form if there is one, with its content in words."""
@@ -202,10 +211,10 @@ def _write_charts(run: Run) -> None:
         if figure is None:
             path.unlink(missing_ok=True)
         else:
-            _replace(path, plots.png_bytes(figure))
+            write_whole(path, plots.png_bytes(figure))
 
 
-def _replace(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: a reader meets the old one or the new one."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
