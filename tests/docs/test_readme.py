@@ -9,8 +9,8 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from panollava.ablation.study import load_study
 from panollava.config import load_config
-from panollava.config.study import load_study
 from panollava.metrics import METRICS
 
 from .documents import PAGES, README, README_KO, ROOT, blocks, links, rows, text_of
@@ -98,9 +98,9 @@ def test_the_study_is_the_one_in_configs(tmp_path):
     )
     (tmp_path / "default.yaml").write_text((ROOT / "configs" / "default.yaml").read_text())
     (tmp_path / "study.yaml").write_text(written)
-    study, arms = load_study(tmp_path / "study.yaml")
-    assert study.experiment_name == "my_ablation_study"
-    assert list(arms) == ["qwen_0.5b_r16_a32_d0.1", "qwen_0.5b_r32_a64_d0.1"]
+    study = load_study(tmp_path / "study.yaml")
+    assert study.settings.experiment_name == "my_ablation_study"
+    assert list(study.arms) == ["r16-a32", "r32-a64"]
 
 
 def test_the_figures_of_the_default_experiment_are_those_of_its_file():

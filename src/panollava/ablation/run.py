@@ -1,122 +1,124 @@
-"""Run a study: every arm is a whole experiment; one table compares them."""
+"""Run a study: what is not done yet, by the executor that was asked for, and the outcome at the end."""
 
-import csv
-import json
 import logging
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from rich.console import Console
-from rich.table import Table
-
-from panollava.config.schema import PanollavaConfig
-from panollava.config.study import StudyConfig, load_study
-from panollava.errors import PanollavaError, TrainingError
+from panollava.ablation.local import run_local
+from panollava.ablation.locks import held
+from panollava.ablation.standing import result, status, write_study_file
+from panollava.ablation.study import Run, Study, load_study
+from panollava.ablation.task import write_tasks
+from panollava.errors import TrainingError
 
 logger = logging.getLogger(__name__)
 
-RunArm = Callable[[PanollavaConfig], Mapping[str, Any]]
-"""Trains and evaluates one configuration and returns the content of its ``metrics.json``."""
+Executor = Literal["local", "slurm", "ray"]
 
 
-def run_ablation(path: str | Path, *, run_arm: RunArm, dry_run: bool = False) -> list[dict[str, Any]]:
-    """Run every arm of a study, or list the arms; return one row per arm.
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a study is run.
 
-    An arm whose ``metrics.json`` was written by the same configuration is not run again. A failed arm is reported and
-    the others go on. Writes ``ablation.csv`` and ``ablation.json`` into the study's folder.
+    Attributes:
+        executor: Where.
+        jobs: Runs at a time (local: processes; ray: at most so many, 0 for as many as the cluster takes).
+        submit: Hand the array job to SLURM, or only write it.
+        fresh: Remove what was run before.
+    """
+
+    executor: Executor = "local"
+    jobs: int = 1
+    submit: bool = True
+    fresh: bool = False
+
+
+def run_study(path: str | Path, *, options: Options = Options()) -> int:
+    """Run what is not done of a study and write its outcome; return the number of runs that failed.
+
+    A run that is complete with the same configuration is not run again; one that was stopped goes on; one that failed
+    is tried again. The others go on whatever happens to one.
 
     Args:
         path: The study's YAML file.
-        run_arm: Runs one configuration.
-        dry_run: Only list the arms.
+        options: Where and how.
 
     Raises:
         ConfigError: If the study is not right.
-        TrainingError: If every arm failed.
+        TrainingError: If no run of the study is complete.
     """
-    study, arms = load_study(path)
-    console = Console()
-    if dry_run:
-        console.print(_listing(study, arms))
-        return [{"arm": name} for name in arms]
-    rows = []
-    for number, (name, cfg) in enumerate(arms.items(), start=1):
-        logger.info("arm %d of %d: %s", number, len(arms), name)
-        rows.append(_row(name, cfg, run_arm))
-    folder = Path(next(iter(arms.values())).paths.runs)
-    _write(folder, rows)
-    console.print(_table(study, rows))
-    console.print(f"study  {folder / 'ablation.csv'}", highlight=False, soft_wrap=True)
-    if all(row["error"] for row in rows):
-        raise TrainingError(f"every arm of {study.experiment_name} failed; the first with: {rows[0]['error']}")
-    return rows
+    study = load_study(path)
+    if options.fresh:
+        _remove(study)
+    study.folder.mkdir(parents=True, exist_ok=True)
+    _name_left_over(study)
+    with held(study.folder / ".study.lock", what=f"study {study.settings.experiment_name}"):
+        left = [run for run in study.runs if status(run) != "done"]
+        logger.info("study %s: %d runs, %d to do", study.settings.experiment_name, len(study.runs), len(left))
+        files = write_tasks(study, runs=left)
+        write_study_file(study)
+        if options.executor == "slurm":
+            from panollava.ablation.slurm import submit
+
+            submit(study, files, submit_job=options.submit)
+            return 0
+        if files:
+            _execute(study, left, files, options)
+    return conclude(study)
 
 
-def _row(name: str, cfg: PanollavaConfig, run_arm: RunArm) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "arm": name,
-        "vision": cfg.vision.model,
-        "language": cfg.language.model,
-        "lora_r": cfg.lora.r,
-        "lora_alpha": cfg.lora.alpha,
-        "lora_dropout": cfg.lora.dropout,
-    }
-    try:
-        metrics = _finished(cfg) or run_arm(cfg)
-    except PanollavaError as error:
-        logger.error("arm %s failed: %s", name, error)
-        return {**row, "accuracy": None, "blind_accuracy": None, "error": str(error)}
-    model, blind = metrics["model"], metrics["blind"]
-    captions = {key: entry["value"] for key, entry in model["captions"].items()}
-    return {
-        **row,
-        "accuracy": model["accuracy"],
-        "blind_accuracy": blind["accuracy"] if blind else None,
-        **captions,
-        "tokens_per_panorama": metrics["tokens_per_panorama"],
-        "minutes": round(sum(metrics["seconds"].values()) / 60, 2),
-        "error": None,
-    }
+def conclude(study: Study) -> int:
+    """Write ``study.json`` and the outcome; return the number of runs that are not complete.
+
+    Raises:
+        TrainingError: If none is complete.
+    """
+    from panollava.ablation.report import write_study
+
+    write_study_file(study)
+    unfinished = [run for run in study.runs if status(run) != "done"]
+    for run in unfinished:
+        logger.error("%s: %s", run.name, result(run).get("error") or status(run))
+    if len(unfinished) == len(study.runs):
+        first = result(unfinished[0]).get("error") or "it was not run"
+        raise TrainingError(f"no run of {study.settings.experiment_name} is complete; the first: {first}")
+    write_study(study.folder)
+    return len(unfinished)
 
 
-def _finished(cfg: PanollavaConfig) -> dict[str, Any] | None:
-    """Return the metrics of an earlier run of exactly this configuration, or None."""
-    from panollava.config import dump_config
+def _execute(study: Study, runs: Sequence[Run], files: Sequence[Path], options: Options) -> None:
+    """Run the tasks and tell of each how it ended."""
+    by_file, done = dict(zip(files, runs, strict=True)), 0
 
-    folder = Path(cfg.paths.runs) / cfg.experiment.name
-    written, scores = folder / "config.yaml", folder / "metrics.json"
-    if not (written.is_file() and scores.is_file()) or written.read_text(encoding="utf-8") != dump_config(cfg):
-        return None
-    held: dict[str, Any] = json.loads(scores.read_text(encoding="utf-8"))
-    logger.info("  already done: %s", scores)
-    return held
+    def ended(file: Path, complete: bool) -> None:
+        nonlocal done
+        done += 1
+        run = by_file[file]
+        seconds = result(run).get("seconds")
+        took = "" if seconds is None else f" ({seconds:.0f} s)"
+        said = "done" if complete else result(run).get("error") or "stopped"
+        logger.info("[%d of %d] %s: %s%s", done, len(files), run.name, said, took)
+        write_study_file(study)
 
+    start: Callable[..., None] = run_local
+    if options.executor == "ray":
+        from panollava.ablation.cluster import run_ray
 
-def _write(folder: Path, rows: list[dict[str, Any]]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "ablation.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with (folder / "ablation.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, fieldnames=columns)
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _listing(study: StudyConfig, arms: Mapping[str, PanollavaConfig]) -> Table:
-    table = Table("arm", "encoder", "language model", "r", "alpha", "dropout", title=study.experiment_name, box=None)
-    for name, cfg in arms.items():
-        lora = cfg.lora
-        table.add_row(name, cfg.vision.model, cfg.language.model, f"{lora.r}", f"{lora.alpha:g}", f"{lora.dropout:g}")
-    return table
+        start = run_ray
+    start(files, jobs=options.jobs, ended=ended)
 
 
-def _table(study: StudyConfig, rows: list[dict[str, Any]]) -> Table:
-    table = Table("arm", "accuracy", "blind", "CIDEr", "minutes", title=study.experiment_name, box=None)
-    for row in rows:
-        if row["error"]:
-            table.add_row(row["arm"], "failed", "", "", "")
-            continue
-        shown = [row["accuracy"], row["blind_accuracy"], row.get("cider"), row["minutes"]]
-        table.add_row(row["arm"], *("-" if value is None else f"{value:.3f}" for value in shown))
-    return table
+def _remove(study: Study) -> None:
+    for name in ("arms", "stages", "tasks"):
+        shutil.rmtree(study.folder / name, ignore_errors=True)
+
+
+def _name_left_over(study: Study) -> None:
+    """Name the folders of arms that the study no longer has; they stay."""
+    home = study.folder / "arms"
+    gone = sorted(path.name for path in home.iterdir() if path.name not in study.arms) if home.is_dir() else []
+    if gone:
+        logger.info("left from an earlier form of the study, and not part of it: %s", ", ".join(gone))

@@ -12,7 +12,9 @@ from panollava.errors import ConfigError, unknown_name
 Location = tuple[int | str, ...]
 
 
-def config_error(error: ValidationError, data: Any, *, origin: str) -> ConfigError:
+def config_error(
+    error: ValidationError, data: Any, *, origin: str, schema: type[BaseModel] = PanollavaConfig
+) -> ConfigError:
     """Return the ConfigError for what pydantic found in data.
 
     Each line names the key's dotted path, the value seen and what is allowed.
@@ -21,16 +23,17 @@ def config_error(error: ValidationError, data: Any, *, origin: str) -> ConfigErr
         error: what pydantic raised.
         data: the plain values that were checked.
         origin: the file (or other source) of data, first in the message.
+        schema: what the data was checked against.
     """
     found: dict[Location, list[ErrorDetails]] = {}
     for detail in error.errors():
-        found.setdefault(_real_location(detail["loc"], data), []).append(detail)
+        found.setdefault(_real_location(detail["loc"], data, schema), []).append(detail)
     problems = []
     for location, details in found.items():
         follows = any(other != location and other[: len(location)] == location for other in found)
         if follows and details[0]["type"] in ("too_short", "literal_error"):
             continue  # only the echo of a bad entry deeper down, which is reported itself
-        text = _describe(details[0], location, data) if len(details) == 1 else _describe_union(details)
+        text = _describe(details[0], location, data, schema) if len(details) == 1 else _describe_union(details)
         path = ".".join(str(part) for part in location)
         problems.append(f"{path}: {text}" if path else text)
     if len(problems) == 1:
@@ -39,7 +42,7 @@ def config_error(error: ValidationError, data: Any, *, origin: str) -> ConfigErr
     return ConfigError(f"{origin}: {len(problems)} problems\n{body}")
 
 
-def _real_location(loc: Location, data: Any) -> Location:
+def _real_location(loc: Location, data: Any, schema: type[BaseModel]) -> Location:
     """Drop the parts of pydantic's location that are union branches, not keys of the data."""
     real: list[int | str] = []
     node = data
@@ -49,7 +52,7 @@ def _real_location(loc: Location, data: Any) -> Location:
         if isinstance(node, Mapping):
             if part in node:
                 node = node[part]
-            elif position == len(loc) - 1 and part in _known_keys(tuple(real)):
+            elif position == len(loc) - 1 and part in _known_keys(schema, tuple(real)):
                 node = None  # a missing key
             else:
                 continue
@@ -61,12 +64,12 @@ def _real_location(loc: Location, data: Any) -> Location:
     return tuple(real)
 
 
-def _describe(detail: ErrorDetails, location: Location, data: Any) -> str:
+def _describe(detail: ErrorDetails, location: Location, data: Any, schema: type[BaseModel]) -> str:
     """Say what is wrong with the value at location."""
     kind, value = detail["type"], _value_at(location, data)
     match kind:
         case "extra_forbidden":
-            return unknown_name("key", str(location[-1]), _known_keys(location[:-1]))
+            return unknown_name("key", str(location[-1]), _known_keys(schema, location[:-1]))
         case "missing" if isinstance(detail["loc"][-1], int):
             return f"seen {value!r}; the list is too short."
         case "missing":
@@ -78,7 +81,7 @@ def _describe(detail: ErrorDetails, location: Location, data: Any) -> str:
         case "string_pattern_mismatch":
             return f"seen {value!r}; allowed: letters, digits, '.', '-', '_', the first a letter or digit."
         case "model_type":
-            return f"seen {value!r}; expected a section with the keys {', '.join(_known_keys(location))}."
+            return f"seen {value!r}; expected a section with the keys {', '.join(_known_keys(schema, location))}."
         case "literal_error" if detail["loc"][-1] == "[key]":
             return unknown_name("key", str(detail["loc"][-2]), _choices(detail))
         case "literal_error" if isinstance(value, str):
@@ -112,9 +115,9 @@ def _value_at(location: Location, data: Any) -> Any:
     return node
 
 
-def _known_keys(location: Location) -> list[str]:
+def _known_keys(schema: type[BaseModel], location: Location) -> list[str]:
     """Return the keys that the schema allows in the section at location."""
-    section: type[BaseModel] = PanollavaConfig
+    section = schema
     for part in location:
         if isinstance(part, int):
             continue

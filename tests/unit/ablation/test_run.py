@@ -1,135 +1,136 @@
-"""A study: its arms, what is run again, what a failed arm does, and the README's file as printed."""
+"""A study is run: what is done is not done again, a failed run is told and the others go on."""
 
-import csv
 import json
-from pathlib import Path
+import sys
+from types import ModuleType
 
 import pytest
 
-from panollava.ablation.run import run_ablation
-from panollava.config import dump_config
-from panollava.config.study import load_study
-from panollava.errors import ConfigError, TrainingError
-
-CONFIGS = Path(__file__).parents[3] / "configs"
-STUDY = """
-experiment_name: "study"
-base: base.yaml
-models:
-  - {name: "pair", vision_name: "embedded", language_model_name: "embedded", latent_dimension: 96}
-lora_configs:
-  - {lora_r: 4, lora_alpha: 8, lora_dropout: 0.1}
-  - {lora_r: 8, lora_alpha: 16, lora_dropout: 0.1}
-"""
+from panollava.ablation import local
+from panollava.ablation.run import Options, run_study
+from panollava.ablation.standing import last_words, note_failed, status
+from panollava.ablation.study import load_study
+from panollava.ablation.task import Task
+from panollava.errors import TrainingError
 
 
 @pytest.fixture
-def study(tmp_path):
-    (tmp_path / "base.yaml").write_text(f"paths: {{runs: {tmp_path / 'runs'}}}\n")
-    path = tmp_path / "study.yaml"
-    path.write_text(STUDY)
-    return path
+def launched(monkeypatch, finish):
+    """Replace the process that trains; return the runs that were launched, and which of them fail."""
+    seen, failing = [], set()
+
+    def launch(file, *, environment=None, stop=None):
+        run = Task.read(file).run
+        seen.append((run.arm, run.seed))
+        if (run.arm, run.seed) in failing:
+            note_failed(run, error="the loss is not finite", seconds=1.0)
+            return False
+        return finish(file)
+
+    monkeypatch.setattr(local, "launch", launch)
+    return seen, failing
 
 
-def finished(cfg, *, accuracy=0.5):
-    """Stand for a whole experiment: write what a run writes, return its metrics."""
-    folder = Path(cfg.paths.runs) / cfg.experiment.name
-    folder.mkdir(parents=True)
-    metrics = {
-        "model": {"accuracy": accuracy, "captions": {"cider": {"value": 0.25}}},
-        "blind": {"accuracy": 0.25},
-        "tokens_per_panorama": 160,
-        "seconds": {"data": 30.0, "evaluation": 30.0},
-    }
-    (folder / "config.yaml").write_text(dump_config(cfg))
-    (folder / "metrics.json").write_text(json.dumps(metrics))
-    return metrics
+@pytest.fixture(autouse=True)
+def outcomes(monkeypatch):
+    """Replace the outcome's writer; return the folders it was called for."""
+    folders = []
+    module = ModuleType("panollava.ablation.report")
+    module.write_study = lambda folder: folders.append(folder) or folder / "ablation.html"
+    monkeypatch.setitem(sys.modules, "panollava.ablation.report", module)
+    return folders
 
 
-def test_the_readmes_study_is_two_arms_of_the_named_models():
-    _, arms = load_study(CONFIGS / "lora_ablation.yaml")
-    assert list(arms) == ["qwen_0.5b_r16_a32_d0.1", "qwen_0.5b_r32_a64_d0.1"]
-    for cfg, rank in zip(arms.values(), (16, 32), strict=True):
-        assert cfg.vision.model == "google/siglip-base-patch16-224"
-        assert cfg.language.model == "Qwen/Qwen2.5-0.5B-Instruct"
-        assert (cfg.lora.r, cfg.lora.alpha, cfg.lora.dropout) == (rank, 2 * rank, 0.1)
-        assert cfg.resampler.hidden == 768
-        assert cfg.paths.runs == "runs/my_ablation_study"
+def test_every_run_is_run_once_and_the_outcome_written(write, launched, outcomes):
+    seen, _ = launched
+    path = write()
+    assert run_study(path) == 0
+    assert [seed for _, seed in seen] == [0, 1] * 4
+    assert len({arm for arm, _ in seen}) == 4
+    folder = load_study(path).folder
+    assert outcomes == [folder]
+    tree = json.loads((folder / "study.json").read_text())
+    assert (tree["name"], tree["baseline"], len(tree["arms"])) == ("grid", "r4-position.kind=ray", 4)
+    entry = tree["arms"][3]["runs"][1]
+    assert entry == {
+        "seed": 1, "dir": "arms/r8-position.kind=none/seed-1", "status": "done", "error": None,
+        "seconds": 12.0, "peak_memory_mb": 300.0,
+    }  # fmt: skip
+    assert (folder / entry["dir"]).is_dir()
 
 
-def test_every_arm_runs_once_and_the_table_holds_them(study, capsys):
-    ran = []
-
-    def run_arm(cfg):
-        ran.append(cfg.lora.r)
-        return finished(cfg, accuracy=cfg.lora.r / 10)
-
-    rows = run_ablation(study, run_arm=run_arm)
-    assert ran == [4, 8]
-    assert [row["accuracy"] for row in rows] == [0.4, 0.8]
-    folder = study.parent / "runs" / "study"
-    with (folder / "ablation.csv").open() as stream:
-        assert [(row["lora_r"], row["cider"], row["minutes"]) for row in csv.DictReader(stream)] == [
-            ("4", "0.25", "1.0"),
-            ("8", "0.25", "1.0"),
-        ]
-    assert json.loads((folder / "ablation.json").read_text()) == rows
-    assert "pair_r8_a16_d0.1" in capsys.readouterr().out
+def test_what_is_done_is_not_done_again_unless_it_changed(write, launched):
+    seen, _ = launched
+    run_study(write())
+    seen.clear()
+    assert run_study(write()) == 0
+    assert seen == []
+    run_study(write(changes=(("[4, 8]", "[4, 6, 8]"),)))
+    assert {arm for arm, _ in seen} == {"r6-position.kind=ray", "r6-position.kind=none"}
+    seen.clear()
+    run_study(write(changes=(("seeds:", "set: {lora.dropout: 0.2}\nseeds:"),)))
+    assert len(seen) == 8
+    seen.clear()
+    run_study(write(changes=(("seeds:", "set: {lora.dropout: 0.2}\nseeds:"),)), options=Options(fresh=True))
+    assert len(seen) == 8
 
 
-def test_an_arm_that_is_done_is_not_run_again_unless_its_settings_changed(study):
-    run_ablation(study, run_arm=finished)
-    run_ablation(study, run_arm=pytest.fail)
-    study.with_name("base.yaml").write_text(f"paths: {{runs: {study.parent / 'runs'}}}\nviews: {{hfov_deg: 75}}\n")
-    ran = []
-    run_ablation(study, run_arm=lambda cfg: ran.append(cfg.lora.r) or {**_metrics(cfg)})
-    assert ran == [4, 8]
+def test_an_arm_that_the_study_no_longer_has_is_named_and_stays(write, launched, caplog):
+    run_study(write())
+    with caplog.at_level("INFO", logger="panollava"):
+        run_study(write(changes=(("[4, 8]", "[4]"),)))
+    assert "not part of it: r4-position.kind=none, r4-position.kind=ray, r8-" in caplog.text
+    assert (load_study(write()).folder / "arms" / "r8-position.kind=ray").is_dir()
 
 
-def test_a_failed_arm_is_reported_and_the_others_go_on(study, capsys):
-    def run_arm(cfg):
-        if cfg.lora.r == 4:
-            raise TrainingError("the loss is not finite")
-        return finished(cfg)
-
-    rows = run_ablation(study, run_arm=run_arm)
-    assert [row["error"] for row in rows] == ["the loss is not finite", None]
-    assert rows[0]["accuracy"] is None
-    assert "failed" in capsys.readouterr().out
-
-
-def test_a_study_whose_arms_all_fail_fails(study):
-    def run_arm(cfg):
-        raise TrainingError("no")
-
-    with pytest.raises(TrainingError, match="every arm of study failed; the first with: no"):
-        run_ablation(study, run_arm=run_arm)
+def test_a_failed_run_is_told_tried_again_and_the_others_go_on(write, launched, caplog):
+    seen, failing = launched
+    failing.add(("r4-position.kind=ray", 1))
+    assert run_study(write()) == 1
+    assert len(seen) == 8
+    assert "r4-position.kind=ray seed 1: the loss is not finite" in caplog.text
+    study = load_study(write())
+    assert [status(run) for run in study.runs[:3]] == ["done", "failed", "done"]
+    seen.clear()
+    failing.clear()
+    assert run_study(write()) == 0
+    assert seen == [("r4-position.kind=ray", 1)]
 
 
-def test_a_dry_run_lists_and_runs_nothing(study, capsys):
-    rows = run_ablation(study, run_arm=pytest.fail, dry_run=True)
-    assert [row["arm"] for row in rows] == ["pair_r4_a8_d0.1", "pair_r8_a16_d0.1"]
-    assert not (study.parent / "runs").exists()
+def test_a_study_without_a_complete_run_is_an_error(write, launched, outcomes):
+    _, failing = launched
+    failing.update((f"r{r}-position.kind={kind}", seed) for r in (4, 8) for kind in ("ray", "none") for seed in (0, 1))
+    with pytest.raises(TrainingError, match="no run of grid is complete; the first: the loss is not finite"):
+        run_study(write())
+    assert outcomes == []
+
+
+def test_a_result_of_another_configuration_or_without_scores_does_not_count(write, launched):
+    run_study(write())
+    study = load_study(write())
+    (study.runs[0].folder / "metrics.json").write_text('{"seconds": {')
+    (study.runs[1].folder / "arm.json").write_text("{")
+    assert [status(run) for run in study.runs[:3]] == ["pending", "pending", "done"]
+
+
+def test_jobs_share_the_cores(monkeypatch):
+    monkeypatch.setattr(local.os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    limits = [local.slot_environment(number, jobs=3) for number in range(3)]
+    assert [limit["OMP_NUM_THREADS"] for limit in limits] == ["2", "2", "2"]
+    assert [limit["CUDA_VISIBLE_DEVICES"] for limit in limits] == ["4", "5", "4"]
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("log", "words"),
     [
-        (("lora_r: 4", "lora_rank: 4"), "lora_rank"),
-        (("lora_r: 8, lora_alpha: 16", "lora_r: 4, lora_alpha: 8"), "two arms are both named"),
-        (("base.yaml", "gone.yaml"), "no such file"),
+        ("stage vision\nerror: the loss is nan\n\n", "the loss is nan"),
+        ("error: early\ninfo\nTraceback:\nValueError: late\n", "ValueError: late"),
+        ("\x1b[31mstep 3\x1b[0m\rstep 4\r\n", "step 4"),
+        ("", ""),
     ],
 )
-def test_a_wrong_study_says_what_is_wrong(study, change, message):
-    study.write_text(study.read_text().replace(*change))
-    with pytest.raises(ConfigError, match=message):
-        load_study(study)
-
-
-def _metrics(cfg):
-    return {
-        "model": {"accuracy": 0.5, "captions": {}},
-        "blind": None,
-        "tokens_per_panorama": 160,
-        "seconds": {},
-    }
+def test_the_last_words_of_a_log(tmp_path, log, words):
+    (tmp_path / "arm.log").write_text(log)
+    assert last_words(tmp_path / "arm.log") == words

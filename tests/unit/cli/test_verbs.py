@@ -63,7 +63,9 @@ def calls(monkeypatch):
     module("panollava.inference.session", Session=Session)
     module(
         "panollava.ablation.run",
-        run_ablation=lambda path, *, run_arm, dry_run: seen.append(("ablate", path, dry_run)),
+        Options=lambda **options: options,
+        run_study=lambda path, *, options: seen.append(("ablate", path, options)) or 2,
+        conclude=lambda study: 0,
     )
     module("panollava.data.synthetic.write", synthesize=lambda out, **o: seen.append(("synth", out, o)))
     return seen
@@ -144,8 +146,10 @@ def test_ask_passes_on_how_the_picture_is_read(calls):
 
 
 def test_ablate(calls):
-    assert main(["ablate", "--config", "study.yaml", "--dry-run"]) == 0
-    assert calls == [("ablate", Path("study.yaml"), True)]
+    words = ["ablate", "--config", "study.yaml", "--executor", "slurm", "--submit", "no", "--jobs", "2"]
+    assert main(words) == 0
+    options = {"executor": "slurm", "jobs": 2, "submit": False, "fresh": False}
+    assert calls == [("ablate", Path("study.yaml"), options)]
 
 
 def test_data_synth(calls):

@@ -1,0 +1,115 @@
+"""How each run of a study ended, as its folder tells, and ``study.json``, which gathers it.
+
+::
+
+    arms/<arm>/seed-<n>/arm.json     {"status": "done", "config": <hash>, "seconds": ..., "peak_memory_mb": ...}
+                                     {"status": "failed", "config": <hash>, "error": <last line of arm.log>, ...}
+
+A run whose configuration has changed since has not been run. Nothing is read from names or times.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from panollava.ablation.locks import is_held
+from panollava.ablation.study import Run, Study
+from panollava.config import config_hash
+
+Status = Literal["done", "failed", "running", "pending"]
+RESULT, STUDY, LOG = "arm.json", "study.json", "arm.log"
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def result(run: Run) -> dict[str, Any]:
+    """Return how a run ended: its ``arm.json``, or an empty mapping where it has not ended with this configuration."""
+    try:
+        tree = json.loads((run.folder / RESULT).read_text(encoding="utf-8"))
+        found = dict(tree) if tree["config"] == config_hash(run.config) else {}
+        if found.get("status") == "done":
+            json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        return {}
+    return found
+
+
+def status(run: Run) -> Status:
+    """Return how a run stands."""
+    ended: Status | None = result(run).get("status")
+    if ended is not None:
+        return ended
+    return "running" if is_held(lock_file(run)) else "pending"
+
+
+def lock_file(run: Run) -> Path:
+    """Return the file that is locked while a run is at work."""
+    return run.folder.with_name(f".{run.folder.name}.lock")
+
+
+def note_done(run: Run, *, seconds: float, peak_memory_mb: float | None) -> None:
+    """Write that a run is complete."""
+    _note(run, {"status": "done", "error": None, "seconds": seconds, "peak_memory_mb": peak_memory_mb})
+
+
+def note_failed(run: Run, *, error: str, seconds: float) -> None:
+    """Write that a run failed."""
+    _note(run, {"status": "failed", "error": error, "seconds": seconds, "peak_memory_mb": None})
+
+
+def last_words(log: Path, *, most: int = 400) -> str:
+    """Return the last line of a log that says something: the error that a run ended with, without colours."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    lines = [_ESCAPE.sub("", line).strip() for line in text.replace("\r", "\n").splitlines()]
+    said = [line for line in lines if line]
+    named = [line for line in said if line.startswith("error: ") or re.match(r"[\w.]*Error\b", line)]
+    return (named or said or [""])[-1].removeprefix("error: ")[:most]
+
+
+def write_study_file(study: Study) -> dict[str, Any]:
+    """Write ``study.json`` and return its content."""
+    tree = {
+        "format": 1,
+        "name": study.settings.experiment_name,
+        "baseline": study.baseline,
+        "arms": [
+            {
+                "name": arm.name,
+                "overrides": dict(arm.overrides),
+                "derived": dict(arm.derived),
+                "runs": [_entry(run, study) for run in study.runs if run.arm == arm.name],
+            }
+            for arm in study.arms.values()
+        ],
+    }
+    write_aside(study.folder / STUDY, json.dumps(tree, indent=1))
+    return tree
+
+
+def write_aside(file: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    with part.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(file)
+
+
+def _entry(run: Run, study: Study) -> dict[str, Any]:
+    ended = result(run)
+    return {
+        "seed": run.seed,
+        "dir": run.folder.relative_to(study.folder).as_posix(),
+        "status": status(run),
+        "error": ended.get("error"),
+        "seconds": ended.get("seconds"),
+        "peak_memory_mb": ended.get("peak_memory_mb"),
+    }
+
+
+def _note(run: Run, facts: Mapping[str, Any]) -> None:
+    write_aside(run.folder / RESULT, json.dumps({"format": 1, "config": config_hash(run.config), **facts}, indent=1))
