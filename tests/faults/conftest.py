@@ -48,15 +48,19 @@ class RunServer:
         *,
         log: Path,
         signals: Sequence[tuple[float, int]] = (),
+        after: str = "",
         die_at: int | None = None,
     ) -> int:
-        """Run a command and return its exit status; send it signals after so many seconds."""
+        """Run a command and return its exit status; send it signals after so many seconds, once it said ``after``."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps({"argv": list(argv), "log": str(log), "die_at": die_at}) + "\n")
         self._process.stdin.flush()
         pid, ended = int(self._process.stdout.readline()), threading.Event()
 
         def send() -> None:
+            while after and not (log.is_file() and after in log.read_text()):
+                if ended.wait(0.02):
+                    return
             for seconds, number in signals:
                 if ended.wait(seconds):
                     return
@@ -101,9 +105,9 @@ class TrainingRun:
         config.write_text(json.dumps({**tree, "paths": {**tree["paths"], "runs": str(folder / "runs")}}))
         self.argv = ["train", "--config", str(config), "--resume", "auto"]
 
-    def go(self, *, signals: Sequence[tuple[float, int]] = (), die_at: int | None = None) -> int:
+    def go(self, *, signals: Sequence[tuple[float, int]] = (), after: str = "", die_at: int | None = None) -> int:
         """Run the command, or go on with it; return its status."""
-        return self.server.run(self.argv, log=self.log, signals=signals, die_at=die_at)
+        return self.server.run(self.argv, log=self.log, signals=signals, after=after, die_at=die_at)
 
     def killed_after(self, seconds: float) -> int:
         """Run the command and kill it after so many seconds; return its status."""

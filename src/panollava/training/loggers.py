@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from panollava.errors import TrainingError, unknown_name
+from panollava.training.ranks import is_lead
 
 OPTIONAL = {"wandb": "wandb", "trackio": "trackio"}
 """Loggers that need a package of their own, and the extra that brings it."""
@@ -48,12 +49,13 @@ def _csv(folder: Path, *, stage: str, first: int) -> CSVLogger:
     """Return a logger that goes on after the rows of the steps before ``first``; its writer removes the file."""
     file = folder / stage / "metrics.csv"
     rows: list[dict[str, Any]] = []
-    if first and file.is_file():
+    if first and is_lead() and file.is_file():
         with file.open(newline="", encoding="utf-8") as stream:
             rows = [row for row in csv.DictReader(stream) if (row.get("step") or "").isdigit()]
     logger = CSVLogger(folder, name=stage, version="")
-    logger.experiment.metrics.extend(row for row in rows if int(row["step"]) < first)
-    logger.save()
+    if rows:
+        logger.experiment.metrics.extend(row for row in rows if int(row["step"]) < first)
+        logger.save()
     return logger
 
 

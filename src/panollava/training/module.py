@@ -79,8 +79,8 @@ class StageModule(LightningModule):
         self.validated_step = -1
         self.steps_taken = 0
         self.sharded = False
-        self._val: list[tuple[float, int]] = []
-        self._weight, self._weighted = 0, False
+        self._val: list[tuple[float, float]] = []
+        self._weight, self._weighted = 0.0, False
         self._batch = 0
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -91,10 +91,9 @@ class StageModule(LightningModule):
 
     def training_step(self, batch: Any, index: int) -> Tensor | None:
         """Return the loss of one batch, weighted within its step; None if it is not finite."""
-        alone, idle = self.trainer.world_size == 1, index in self.idle
-        result, self._batch = self.step(batch, idle=idle), index
-        weight = 0 if idle else result.weight
-        value = self._mean(float(result.loss.detach()), weight)
+        alone = self.trainer.world_size == 1
+        result, self._batch = self.step(batch, idle=index in self.idle), index
+        value = self._mean(float(result.loss.detach()), result.weight)
         if not math.isfinite(value):
             self.finite.report(f"has a loss of {value}", batch=index, step=self.global_step)
             if alone:
@@ -104,8 +103,8 @@ class StageModule(LightningModule):
         self.log_dict(shown, on_step=True, on_epoch=False, batch_size=1)
         self.log("lr", self.optimizers().param_groups[0]["lr"], on_step=True, batch_size=1)
         self._weighted = not (alone and self.stage.accumulation == 1)
-        self._weight += weight
-        return result.loss * (weight / UNIT) if self._weighted else result.loss
+        self._weight += result.weight
+        return result.loss * (result.weight / UNIT) if self._weighted else result.loss
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         """Make the gradient the mean over the step's tokens; drop it if anything in the step was not finite.
@@ -119,7 +118,7 @@ class StageModule(LightningModule):
         if self._weighted:
             [weight] = total([self._weight])
             scale(gradients, self.trainer.world_size * self.stage.accumulation * UNIT / max(weight, 1.0))
-        self._weight = 0
+        self._weight = 0.0
         length = norm(gradients) if gradients else 0.0
         if not math.isfinite(length) and self.trainer.precision != "16-mixed":  # there the scaler expects overflows
             self.finite.report(f"has a gradient of norm {length}", batch=self._batch, step=self.global_step)
@@ -132,9 +131,8 @@ class StageModule(LightningModule):
 
     def validation_step(self, batch: Any, index: int) -> None:
         """Add one batch to the validation loss."""
-        idle = index in self.idle_val
-        result = self.step(batch, idle=idle)
-        self._val.append((float(result.loss), 0 if idle else result.weight))
+        result = self.step(batch, idle=index in self.idle_val)
+        self._val.append((float(result.loss), result.weight))
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation loss: the mean over supervised tokens (or pairs), not over batches."""
@@ -144,7 +142,7 @@ class StageModule(LightningModule):
         self.validated_step = self.global_step
         self._val.clear()
         if self.last_val_loss is not None:
-            self.log("val/loss", self.last_val_loss)
+            self.log("val/loss", self.last_val_loss, rank_zero_only=True)
 
     def on_train_epoch_start(self) -> None:
         """Put frozen parts in evaluation mode: only the adapter has dropout, and only it may use it."""
@@ -185,9 +183,9 @@ class StageModule(LightningModule):
         if self.overlap is not None:
             return self.overlap(self.model, batch, idle=idle)
         answer = self.model.loss(batch)
-        return StepResult(answer.loss, {}, answer.tokens)
+        return StepResult(answer.loss, {}, 0 if idle else answer.tokens)
 
-    def _mean(self, loss: float, weight: int) -> float:
+    def _mean(self, loss: float, weight: float) -> float:
         """Return the loss of a batch over all processes."""
         if self.trainer.world_size == 1:
             return loss

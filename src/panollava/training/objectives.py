@@ -14,16 +14,19 @@ from panollava.losses.contrast import PairPlaces, info_nce, spread
 from panollava.losses.overlap import OverlapIndex, overlap_index
 from panollava.losses.vicreg import vicreg, vicreg_pairwise
 from panollava.models.vlm import PanoramaVLM, ViewPixels
-from panollava.training.ranks import gathered
+from panollava.training.ranks import gathered, planned
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """Loss of one batch, what to log beside it, and how many terms it is a mean of."""
+    """Loss of one batch, what to log beside it, and how many terms it is a mean of.
+
+    Where several processes each compute the loss of all, each counts its share of the terms.
+    """
 
     loss: Float[Tensor, ""]
     logs: dict[str, float]
-    weight: int
+    weight: float
 
 
 class OverlapObjective(nn.Module):
@@ -73,7 +76,7 @@ class OverlapObjective(nn.Module):
         sides = [gathered(self.expander(side), panoramas=len(views[self.group]), idle=idle) for side in (a, b)]
         loss, logs = (self._contrast if contrastive else self._vicreg)(*sides)
         logs["cosine"] = float(nn.functional.cosine_similarity(a.detach(), b.detach()).mean())
-        return StepResult(loss, logs, len(sides[0]))
+        return StepResult(loss, logs, len(sides[0]) / planned())
 
     def _vicreg(self, a: Float[Tensor, "m d"], b: Float[Tensor, "m d"]) -> tuple[Float[Tensor, ""], dict[str, float]]:
         s = self.settings

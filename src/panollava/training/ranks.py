@@ -11,7 +11,6 @@ does anything where there is one process.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from einops import rearrange
@@ -93,7 +92,10 @@ def total(values: list[float]) -> list[float]:
 
 
 def gathered(rows: Float[Tensor, "m d"], *, panoramas: int, idle: bool) -> Float[Tensor, "k d"]:
-    """Return the rows of all processes in the order of the whole batch; gradients flow back to where rows came from.
+    """Return the rows of all processes in the order of the whole batch; gradients flow to this process's rows alone.
+
+    Each process computes the loss of the whole batch and sends its gradient through its own rows, so that the sum over
+    processes is the gradient of that loss.
 
     Panorama i of the batch is with process ``i mod W``, at place ``i div W``.
 
@@ -104,8 +106,6 @@ def gathered(rows: Float[Tensor, "m d"], *, panoramas: int, idle: bool) -> Float
     """
     if not distributed.is_initialized():
         return rows
-    from torch.distributed.nn.functional import all_gather
-
     world = distributed.get_world_size()
     here = rearrange(rows, "(b n) d -> b n d", b=panoramas)
     counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(world)]
@@ -113,8 +113,11 @@ def gathered(rows: Float[Tensor, "m d"], *, panoramas: int, idle: bool) -> Float
     held = [int(count) for count in counts]
     short = max(held) - panoramas
     padded = torch.cat([here, here.new_zeros(short, *here.shape[1:])]) if short > 0 else here
-    everything: Any = torch.stack(all_gather(padded.contiguous()), dim=1)
-    return rearrange(everything, "b w n d -> (b w) n d")[: sum(held)].flatten(0, 1)
+    parts = [torch.empty_like(padded) for _ in range(world)]
+    distributed.all_gather(parts, padded.detach().contiguous())
+    parts[rank()] = padded
+    everything = rearrange(torch.stack(parts, dim=1), "b w n d -> (b w) n d")[: sum(held)].flatten(0, 1)
+    return everything + 0.0 * rows.sum()  # an idle process takes part in the backward pass too
 
 
 def _device() -> torch.device:

@@ -7,7 +7,6 @@ position, expander) is small, stays whole in every process, and its gradients ar
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
@@ -43,13 +42,21 @@ def is_sharded(model: nn.Module) -> bool:
 
 @contextmanager
 def whole_weights(model: nn.Module) -> Iterator[None]:
-    """Let every process have the whole weights of every block inside, to be read."""
-    blocks: list[Any] = [module for module in model.modules() if isinstance(module, FSDPModule)]
-    for block in blocks:
-        block.unshard()
-    yield
-    for block in blocks:
-        block.reshard()
+    """Let a model have whole weights inside, to be read; every process must ask. Nothing may be computed inside."""
+    shards = [
+        (module, name, parameter)
+        for module in model.modules()
+        for name, parameter in module._parameters.items()
+        if isinstance(parameter, DTensor)
+    ]
+    for module, name, parameter in shards:
+        full = parameter.full_tensor().detach()
+        module._parameters[name] = nn.Parameter(full, requires_grad=parameter.requires_grad)
+    try:
+        yield
+    finally:
+        for module, name, parameter in shards:
+            module._parameters[name] = parameter
 
 
 def whole(tensor: Tensor) -> Tensor:
