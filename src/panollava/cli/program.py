@@ -40,6 +40,7 @@ VERBS: dict[str, Verb] = {
     "score": Verb("score", "score a CSV of predictions and references"),
     "metrics install": Verb("metrics_install", "fetch what SPICE needs and no package index carries"),
     "ask": Verb("ask", "answer questions about one panorama"),
+    "predict": Verb("predict", "answer questions about many panoramas, in parts and resumed"),
     "views": Verb("views", "write the views of one panorama as a contact sheet"),
     "models": Verb("models", "list the model presets, or pick some for a study"),
     "lora": Verb("lora", "fine-tune one model with LoRA"),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -53,3 +54,17 @@ def samples_hash(samples: Sequence[Sample]) -> str:
     for s in samples:
         digest.update(json.dumps([str(s.image), s.image_id, s.query, s.answer, s.kind, s.sample_id]).encode())
     return digest.hexdigest()
+
+
+def questions_hash(samples: Sequence[Sample]) -> str:
+    """Return a hash over what is asked about which image ids: the same on every machine, and quick for many."""
+    digest = hashlib.sha256()
+    for s in samples:
+        digest.update(json.dumps([s.image_id, s.query, s.sample_id]).encode())
+    return digest.hexdigest()
+
+
+def file_hash(file: Path) -> str:
+    """Return the sha256 of a file; of a checkpoint's manifest, it stands for everything the checkpoint holds."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -9,7 +9,7 @@ resumed change nothing (in 32 bits, but for two words that are likely to the las
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import nn
@@ -23,7 +23,6 @@ from panollava.inference.batch_size import BatchSize
 from panollava.inference.session import answer_seed
 from panollava.models.protocol import PanoramaBatch, PanoramaModel, ViewFeatures
 from panollava.text.chat import IGNORE_INDEX
-
 
 REFERENCES = 64
 """Most references of a panorama that are weighed in one pass, whose memory grows with the square of their number."""
@@ -104,7 +103,7 @@ def predictions(
     model: PanoramaModel, samples: Sequence[Sample], cfg: PanollavaConfig, *, store: Features | None
 ) -> list[Sample]:
     """Answer every sample without weighing its reference; arguments as of `answer`."""
-    ask = Asker(model, cfg, store, weigh=False)
+    ask = Asker(model, cfg, store, weigh=None)
     groups = group_by_image(samples)
     said = [one.said for answers in ask.panoramas.each(groups, ask) for one in answers]
     flat = [sample for group in groups for sample in group.samples]
@@ -133,14 +132,14 @@ class Asker:
     """Answers batches of panoramas; where memory runs out, in smaller pieces, with the same answers.
 
     Attributes:
-        weigh: Whether the references are weighed.
+        weigh: What is weighed by the model: the references, its own answers, or nothing.
         panoramas, questions, references: How many are held together now.
     """
 
     model: PanoramaModel
     cfg: PanollavaConfig
     store: Features | None
-    weigh: bool = True
+    weigh: Literal["references", "answers"] | None = "references"
     panoramas: BatchSize = field(init=False)
     questions: BatchSize = field(init=False)
     references: BatchSize = field(init=False)
@@ -156,14 +155,13 @@ class Asker:
         rows = [(number, sample) for number, group in enumerate(groups) for sample in group.samples]
         said = self._generate(rows, features)
         weights = [(0.0, 0)] * len(rows)
-        if self.weigh:
-            weights = [
-                weight
-                for number, group in enumerate(groups)
-                for weight in self._weights(
-                    group, None if features is None else tuple(f[number : number + 1] for f in features)
-                )
-            ]
+        if self.weigh is not None:
+            told = iter(said)
+            weights = []
+            for number, group in enumerate(groups):
+                samples = [replace(s, answer=next(told)) if self.weigh == "answers" else s for s in group.samples]
+                own = None if features is None else tuple(f[number : number + 1] for f in features)
+                weights += self._weights(samples, own)
         return [Answer(text, nll, tokens) for text, (nll, tokens) in zip(said, weights, strict=True)]
 
     def _features(self, store: Features, groups: Sequence[PanoramaSamples]) -> ViewFeatures:
@@ -192,9 +190,8 @@ class Asker:
         said = dict(zip(order, texts, strict=True))
         return [said[i] for i in range(len(rows))]
 
-    def _weights(self, group: PanoramaSamples, features: ViewFeatures | None) -> list[tuple[float, int]]:
-        """Return per sample of a panorama (negative log-likelihood of its reference, its tokens)."""
-        samples = group.samples
+    def _weights(self, samples: Sequence[Sample], features: ViewFeatures | None) -> list[tuple[float, int]]:
+        """Return per sample of a panorama (negative log-likelihood of its answer, its tokens)."""
         order = sorted(range(len(samples)), key=lambda i: (samples[i].query, samples[i].answer or ""))
         ordered = [samples[i] for i in order]
         pieces = self.references.each(ordered, lambda piece: _likelihood(self.model, piece, features))

@@ -18,7 +18,7 @@ from panollava.errors import ConfigError
 from panollava.inference.batch_size import BatchSize
 from panollava.models.protocol import PanoramaModel, ViewFeatures
 
-OPEN_SECTIONS = ("data.images.", "generation.")
+OPEN_SECTIONS = ("data.images.", "generation.", "evaluation.batch_size=")
 """Prefixes of the settings that do not change what was trained."""
 
 
@@ -50,8 +50,8 @@ class Session:
         Args:
             checkpoint: The directory.
             device: A torch device; None: CUDA where there is one, else the CPU.
-            settings: Changes of the run's settings in the sections that a trained model leaves open: ``data.images``
-                and ``generation``, for example ``data.images.pad=true``.
+            settings: Changes of the run's settings in the sections that a trained model leaves open: ``data.images``,
+                ``generation`` and ``evaluation.batch_size``, for example ``data.images.pad=true``.
 
         Raises:
             ConfigError: If a setting is not right, or of another section.

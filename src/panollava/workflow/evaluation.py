@@ -22,7 +22,7 @@ from panollava.data.manifest import Sample
 from panollava.data.sources import ensure_synthetic, evaluation_samples
 from panollava.data.writers import write_predictions_csv
 from panollava.errors import DataError
-from panollava.evaluation.identity import answers_identity
+from panollava.evaluation.identity import answers_identity, file_hash
 from panollava.evaluation.journal import Journal
 from panollava.evaluation.model_scores import ModelPaths, model_metrics
 from panollava.evaluation.panoramic import roll_scores, roll_trials
@@ -93,11 +93,11 @@ class EvaluationRunner:
         out = Path(out_dir) if out_dir else run_dir / f"eval-{Path(csv).stem}" if csv else run_dir
         out.mkdir(parents=True, exist_ok=True)
         asked = _Examination(samples, cfg, out)
-        scores = asked.score(session.model, checkpoint=_checkpoint_hash(folder))
+        scores = asked.score(session.model, checkpoint=file_hash(folder / MANIFEST))
         blind = before = None
         if blind_dir is not None:
             other = resolve_checkpoint(blind_dir)
-            blind = asked.score(Session.load(other).model, checkpoint=_checkpoint_hash(other), who="blind")
+            blind = asked.score(Session.load(other).model, checkpoint=file_hash(other / MANIFEST), who="blind")
         if untrained:
             start = build_model(cfg).to(session.model.device)
             recipe = hashlib.sha256(dump_config(cfg).encode()).hexdigest()
@@ -164,11 +164,6 @@ class _Examination:
         """Remove the journals."""
         for journal in self.journals:
             journal.remove()
-
-
-def _checkpoint_hash(folder: Path) -> str:
-    """Return a hash of everything a checkpoint holds: that of its manifest of hashes."""
-    return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
 
 
 def _replace(file: Path, text: str) -> None:
