@@ -20,7 +20,7 @@ TORCH_STAMP := $(VENV)/.stamp-torch-$(shell printf '%s %s' '$(TORCH)' '$(TORCH_I
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev run run-smollm2 test lint format bench-geometry bench-metrics docker-build clean clean-all
+.PHONY: help setup setup-dev run run-smollm2 test faults lint format bench-geometry bench-metrics docker-build clean clean-all
 
 help:  ## List the targets.
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -48,6 +48,10 @@ lint: setup-dev  ## Check style, types and the layers of the packages.
 format: setup-dev  ## Rewrite the files in the project's style.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+faults: setup-dev  ## Install, then run every case of the fault matrix, about half an hour (ARGS=).
+	@PANOLLAVA_FAULTS=all OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 \
+		$(BIN)/python -m pytest -n 2 $(ARGS) tests/faults tests/integration/test_distributed.py
 
 bench-geometry: $(VENV)/.stamp-bench  ## Install the peers, then measure views and accuracy against them (ARGS=).
 	@$(BIN)/python benchmarks/geometry.py $(ARGS)

@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import sys
-from pathlib import Path
 
 import lightning  # noqa: F401
 import peft  # noqa: F401
@@ -60,6 +59,12 @@ def child(order: dict) -> int:
     return main(order["argv"])
 
 
+def tell(number: int) -> None:
+    """Answer."""
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
+
+
 def serve() -> None:
     """Answer orders until there are no more."""
     for line in sys.stdin:
@@ -72,11 +77,10 @@ def serve() -> None:
                 sys.stdout.flush()
             finally:
                 os._exit(status)
-        print(pid, flush=True)
+        tell(pid)
         _, status = os.waitpid(pid, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        tell(os.waitstatus_to_exitcode(status))
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text("ready") if len(sys.argv) > 1 else None
     serve()

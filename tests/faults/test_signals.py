@@ -1,4 +1,4 @@
-"""A signal ends a run with its checkpoint and its status; the run goes on to the weights of one that nothing stopped."""
+"""A signal ends a run with its checkpoint and its status; the run then ends with the weights of an undisturbed one."""
 
 import os
 import random

@@ -27,6 +27,7 @@ from panollava.training.ranks import planned
 from panollava.training.resume import Restore, capture
 from panollava.training.shard import whole_weights
 from panollava.training.speed import Speed
+from panollava.training.trouble import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def fit(
 def _run(trainer: Trainer, module: StageModule, settings: TrainerConfig, *, train: Any, val: Any) -> None:
     """Train, and validate at the end if that was not the last thing done."""
     options = {"compile": settings.compile, "gradient_checkpointing": settings.gradient_checkpointing}
-    with execution(module.model, **options):
+    with execution(module.model, **options), told(module, settings):
         trainer.fit(module, train, val)
         if trainer.interrupted:
             raise KeyboardInterrupt

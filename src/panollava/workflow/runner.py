@@ -10,6 +10,7 @@ from rich.console import Console
 
 from panollava.config.schema import PanollavaConfig
 from panollava.data.sources import ensure_synthetic
+from panollava.training import ranks
 from panollava.training.progress import progress_bar
 from panollava.workflow.configuration import WorkflowConfig, plain
 from panollava.workflow.evaluation import EvaluationRunner
@@ -34,7 +35,7 @@ class Clock:
 
 
 def run_experiment(config: WorkflowConfig | PanollavaConfig, *, resume: str | None = None) -> dict[str, Any]:
-    """Build the data, train, evaluate and report; return the content of ``metrics.json``.
+    """Build the data, train, evaluate and report; return the content of ``metrics.json`` (in the first process).
 
     Everything is written below ``<paths.runs>/<experiment.name>/``; the table of scores goes to standard output.
 
@@ -48,7 +49,8 @@ def run_experiment(config: WorkflowConfig | PanollavaConfig, *, resume: str | No
     cfg = plain(config)
     quiet_libraries()
     clock = Clock()
-    with progress_bar() as bar:
+    ranks.join(accelerator=cfg.trainer.accelerator)
+    with ranks.lead_first(), progress_bar() as bar:
         task = bar.add_task("panoramas", total=None, note="")
         ensure_synthetic(cfg, progress=lambda done, total: bar.update(task, completed=done, total=total))
     clock.lap("data")
@@ -62,6 +64,8 @@ def run_experiment(config: WorkflowConfig | PanollavaConfig, *, resume: str | No
         logger.info("text-only baseline: the same language model and adapter, the same questions, no panorama")
         blind = ThreeStageTrainer(cfg, blind=True).run(resume=resume)
         clock.lap("blind baseline")
+    if not ranks.is_lead():
+        return {}  # of several processes one evaluates
     facts = {"seconds": clock.seconds}
     evaluator = EvaluationRunner(cfg)
     metrics = evaluator.run(
