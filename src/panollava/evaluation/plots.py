@@ -1,16 +1,13 @@
 """The charts of a run: accuracy by kind, directions, training curves.
 
 Every function takes values and a palette and returns a matplotlib figure, drawn without pyplot and so without
-any global state. ``png_bytes`` renders one at two pixels per CSS pixel.
+any global state; ``plot_look`` has what they share.
 """
 
-import io
 import math
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -18,29 +15,14 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.projections.polar import PolarAxes
 from matplotlib.ticker import MaxNLocator
-from PIL import Image
 
+from panollava.evaluation.plot_look import NARROW_IN, WIDE_IN, add_legend, new_figure, plain_axes
 from panollava.evaluation.report_curves import Series, StageCurves, smoothed
 from panollava.evaluation.report_palette import Palette, readable_on
 from panollava.evaluation.report_scores import DirectionScore, ModelScores
 
-PIXELS_PER_INCH = 200
-CSS_PIXELS_PER_INCH = PIXELS_PER_INCH // 2
 ALL_KINDS = "all questions"
-WIDE_IN, NARROW_IN = 9.0, 3.6
 _CURVE_COLUMNS = 3
-_COLOURS = 128
-
-
-def png_bytes(figure: Figure) -> bytes:
-    """Return a figure as PNG, the same bytes for the same figure."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    few = pixels.quantize(_COLOURS, dither=Image.Dither.NONE)  # a third of the bytes, no visible difference
-    buffer = io.BytesIO()
-    few.save(buffer, "PNG", optimize=True, dpi=(PIXELS_PER_INCH, PIXELS_PER_INCH))
-    return buffer.getvalue()
 
 
 def kinds_by_accuracy(model: ModelScores) -> list[str]:
@@ -63,9 +45,9 @@ def accuracy_figure(model: ModelScores, *, blind: ModelScores | None, palette: P
         other = blind.by_kind.get(kind) if blind else None
         score = model.by_kind[kind]
         rows.append((kind, score.accuracy, other.accuracy if other else None, score.chance))
-    figure = _figure(NARROW_IN if narrow else WIDE_IN, 0.9 + 0.36 * len(rows), palette)
+    figure = new_figure(NARROW_IN if narrow else WIDE_IN, 0.9 + 0.36 * len(rows), palette)
     axes = figure.add_subplot()
-    _plain(axes, palette, grid="x")
+    plain_axes(axes, palette, grid="x")
     places = [0.0, *(i + 0.4 for i in range(1, len(rows)))]  # a gap below the total
     for place, (_, accuracy, without, chance) in zip(places, rows, strict=True):
         _accuracy_row(axes, place, accuracy, without, chance, palette)
@@ -81,7 +63,7 @@ def accuracy_figure(model: ModelScores, *, blind: ModelScores | None, palette: P
         handles.append(
             Line2D([], [], color=palette.text, marker="|", markersize=10, markeredgewidth=2, lw=0, label="chance")
         )
-    _legend(figure, handles, palette)
+    add_legend(figure, handles, palette)
     return figure
 
 
@@ -104,7 +86,7 @@ def _accuracy_row(
 
 def directions_figure(model: DirectionScore, *, blind: DirectionScore | None, palette: Palette) -> Figure:
     """Draw the confusion of directions and, beside it, the recall of each as a compass."""
-    figure = _figure(8.8, 4.4, palette)
+    figure = new_figure(8.8, 4.4, palette)
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(4.8, 4.0)).flat
     for part in (left, right):
         part.set_facecolor(palette.surface)
@@ -115,14 +97,14 @@ def directions_figure(model: DirectionScore, *, blind: DirectionScore | None, pa
 
 def confusion_figure(model: DirectionScore, *, palette: Palette) -> Figure:
     """Draw the confusion of directions: truth by row, answer by column, both in ring order."""
-    figure = _figure(4.8, 4.4, palette)
+    figure = new_figure(4.8, 4.4, palette)
     _draw_confusion(figure.add_subplot(), model, palette)
     return figure
 
 
 def compass_figure(model: DirectionScore, *, blind: DirectionScore | None, palette: Palette) -> Figure:
     """Draw the recall by true direction as seen from above: front at the top, right to the right."""
-    figure = _figure(4.0, 4.4, palette)
+    figure = new_figure(4.0, 4.4, palette)
     _draw_compass(figure.add_subplot(projection="polar"), model, blind, palette)
     return figure
 
@@ -130,7 +112,7 @@ def compass_figure(model: DirectionScore, *, blind: DirectionScore | None, palet
 def _draw_confusion(axes: Axes, model: DirectionScore, palette: Palette) -> None:
     colours = LinearSegmentedColormap.from_list("heat", palette.heat)
     n = len(model.labels)
-    _plain(axes, palette, grid=None)
+    plain_axes(axes, palette, grid=None)
     for row, counts in enumerate(model.confusion):
         total = sum(counts)
         for column, count in enumerate(counts):
@@ -218,7 +200,7 @@ def curves_figure(stages: Sequence[StageCurves], *, palette: Palette, narrow: bo
     columns = min(len(stages), 1 if narrow else _CURVE_COLUMNS)
     bands = math.ceil(len(stages) / columns)
     rows = 2 if any(stage.rates for stage in stages) else 1
-    figure = _figure(
+    figure = new_figure(
         NARROW_IN if narrow else max(4.8, WIDE_IN / _CURVE_COLUMNS * columns),
         (3.4 if rows == 2 else 2.6) * bands,
         palette,
@@ -242,12 +224,12 @@ def curves_figure(stages: Sequence[StageCurves], *, palette: Palette, narrow: bo
     handles: list[Patch | Line2D] = [Line2D([], [], color=palette.model, lw=2, label="training (smoothed)")]
     if any(stage.val.values for stage in stages):
         handles.append(Line2D([], [], color=palette.blind, lw=1.6, marker="o", ms=4, label="validation"))
-    _legend(figure, handles, palette)
+    add_legend(figure, handles, palette)
     return figure
 
 
 def _draw_loss(axes: Axes, stage: StageCurves, palette: Palette) -> None:
-    _plain(axes, palette, grid="y")
+    plain_axes(axes, palette, grid="y")
     axes.set_title(stage.name, color=palette.text, size=10, weight="bold", loc="left", parse_math=False)
     axes.plot(stage.train.steps, stage.train.values, color=palette.model, lw=0.7, alpha=0.35, zorder=2)
     axes.plot(stage.train.steps, smoothed(stage.train), color=palette.model, lw=2.0, zorder=3)
@@ -267,7 +249,7 @@ def _draw_loss(axes: Axes, stage: StageCurves, palette: Palette) -> None:
 
 
 def _draw_rates(axes: Axes, stage: StageCurves, palette: Palette) -> None:
-    _plain(axes, palette, grid="y")
+    plain_axes(axes, palette, grid="y")
     for series in stage.rates.values():
         axes.plot(series.steps, series.values, color=palette.chance, lw=1.5)
     axes.set_ylim(bottom=0.0, top=_above(stage.rates.values()))
@@ -281,32 +263,3 @@ def _above(series: Iterable[Series]) -> float | None:
     """Return the upper limit of the rate axis; None leaves it to matplotlib."""
     values = [value for one in series for value in one.values if math.isfinite(value)]
     return 1.25 * max(values) if values and max(values) > 0 else None
-
-
-# -- shared ----------------------------------------------------------------------------------------
-
-
-def _figure(width_in: float, height_in: float, palette: Palette) -> Figure:
-    return Figure((width_in, height_in), dpi=PIXELS_PER_INCH, facecolor=palette.surface, layout="constrained")
-
-
-def _plain(axes: Axes, palette: Palette, *, grid: str | None) -> None:
-    """Keep what carries information: no frame, quiet ticks, a light grid in one direction."""
-    axes.set_facecolor(palette.surface)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    axes.tick_params(length=0, colors=palette.muted, labelsize=8.5)
-    axes.xaxis.label.set_fontsize(8.5)
-    axes.yaxis.label.set_fontsize(8.5)
-    axes.set_axisbelow(True)
-    if grid == "x":
-        axes.xaxis.grid(visible=True, color=palette.line, lw=0.7)
-    elif grid == "y":
-        axes.yaxis.grid(visible=True, color=palette.line, lw=0.7)
-
-
-def _legend(figure: Figure, handles: Sequence[Patch | Line2D], palette: Palette) -> None:
-    figure.legend(
-        handles=list(handles), loc="outside upper left", ncols=len(handles), frameon=False,
-        labelcolor=palette.text, fontsize=9, handlelength=1.4, columnspacing=1.6,
-    )  # fmt: skip

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from panollava.errors import DataError
 from panollava.evaluation import plots, report_panoramic, report_samples, report_sections, report_training
+from panollava.evaluation.plot_look import CSS_PIXELS_PER_INCH, png_bytes
 from panollava.evaluation.report_html import Html, join, tag
 from panollava.evaluation.report_palette import DARK, LIGHT, Palette
 from panollava.evaluation.report_run import Run, read_run
@@ -189,12 +190,12 @@ def _source(figure: Figure, media: str) -> Html:
 
 def _size(figure: Figure) -> dict[str, str]:
     """Return the size of a chart on the page, in CSS pixels."""
-    width, height = (round(inches * plots.CSS_PIXELS_PER_INCH) for inches in figure.get_size_inches())
+    width, height = (round(inches * CSS_PIXELS_PER_INCH) for inches in figure.get_size_inches())
     return {"width": str(width), "height": str(height)}
 
 
 def _data_uri(figure: Figure) -> str:
-    return f"data:image/png;base64,{base64.b64encode(plots.png_bytes(figure)).decode('ascii')}"
+    return f"data:image/png;base64,{base64.b64encode(png_bytes(figure)).decode('ascii')}"
 
 
 def _write_charts(run: Run) -> None:
@@ -211,7 +212,7 @@ def _write_charts(run: Run) -> None:
         if figure is None:
             path.unlink(missing_ok=True)
         else:
-            write_whole(path, plots.png_bytes(figure))
+            write_whole(path, png_bytes(figure))
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -96,10 +96,10 @@ def _card(panorama: PanoramaSamples, kinds: set[str], blind: Mapping[str, str] |
         if rest
         else []
     )
-    return tag("article", heading, _picture(panorama, images), shown, *more, attrs={"class": "panorama"})
+    return tag("article", heading, panorama_picture(panorama, images), shown, *more, attrs={"class": "panorama"})
 
 
-def _picture(panorama: PanoramaSamples, images: ImageOptions) -> Html:
+def panorama_picture(panorama: PanoramaSamples, images: ImageOptions) -> Html:
     """Return the panorama above its ruler, or the reason why it cannot be shown."""
     try:
         pixels = open_with_options(_file(panorama), min_width=MAX_WIDTH_PX, options=images)
@@ -149,26 +149,27 @@ def _questions(found: Sequence[Answer], blind: Mapping[str, str] | None, caption
     for answer in found:
         sample = answer.sample
         row = [
-            _words(sample.query),
+            spoken_text(sample.query),
             sample.kind,
-            _verdict(answer.right),
-            _words(sample.prediction or ""),
-            tag("div", join([_words(text) for text in answer.references], between=Html("<br>"))),
+            verdict(answer.right),
+            spoken_text(sample.prediction or ""),
+            tag("div", join([spoken_text(text) for text in answer.references], between=Html("<br>"))),
         ]
         if blind is not None:
-            row.append(_words(blind[sample.sample_id]) if sample.sample_id in blind else "not asked")
+            row.append(spoken_text(blind[sample.sample_id]) if sample.sample_id in blind else "not asked")
         rows.append(row)
     return table(headers, rows, caption=caption, stacks=True)
 
 
-def _words(text: str) -> Html:
+def spoken_text(text: str) -> Html:
     """Return a text in its own direction of writing; an empty one says so."""
     if not text.strip():
         return tag("em", "empty", attrs={"class": "note"})
     return tag("span", text, attrs={"dir": "auto", "class": "words"})
 
 
-def _verdict(right: bool | None) -> Html:
+def verdict(right: bool | None) -> Html:
+    """Return whether an answer is right, as a sign and a word; None where that is not scored."""
     if right is None:
         return tag("span", "not scored", attrs={"class": "verdict none"})
     mark, word, kind = ("\u2713", "right", "right") if right else ("\u2717", "wrong", "wrong")

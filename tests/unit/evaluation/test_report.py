@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from panollava.errors import DataError
-from panollava.evaluation import plots
+from panollava.evaluation import plots, report
 from panollava.evaluation.report import write_report
 from panollava.geometry.sphere import SECTORS8
 
@@ -79,7 +79,7 @@ def quick_charts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Charts take most of the time: one test draws them, the others see blank ones."""
     for name in ("accuracy", "directions", "confusion", "compass", "curves"):
         monkeypatch.setattr(plots, f"{name}_figure", lambda *_args, **_options: Figure((9, 3)))
-    monkeypatch.setattr(plots, "png_bytes", lambda _figure: b"chart")
+    monkeypatch.setattr(report, "png_bytes", lambda _figure: b"chart")
 
 
 @pytest.fixture
