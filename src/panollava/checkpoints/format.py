@@ -6,64 +6,45 @@
       resampler.safetensors  projector.safetensors  position.safetensors    parts that were built new
       adapter.safetensors                                                   LoRA, once a stage has trained it
       vision.safetensors                                                    only if a stage has trained it
+      training.safetensors  training.json                                   what an interrupted stage needs to go on
       meta.json        stage, epoch, step, configuration, component list, hashes of the base models
-      manifest.json    sha256 of every other file
+      manifest.json    size and sha256 of every other file, and of itself
 
-It is written aside and renamed, so a directory of that name is whole; the one it replaces is ``.last.old`` for the
-moment between two renames, and is found there if that moment was the last. Frozen base models are not copied: they
-are named in the configuration and their hashes are compared on loading.
+It is written aside, brought to the disk and given its name in one step (``checkpoints.durable``). Frozen base models
+are not copied: they are named in the configuration and their hashes are compared on loading.
 """
 
 import hashlib
 import json
-import os
-import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
+from torch import Tensor
 
+from panollava.checkpoints.durable import replacing
+from panollava.checkpoints.manifest import FORMAT, MANIFEST, META, Contents, write_manifest
+from panollava.checkpoints.meta import CheckpointMeta, meta_of, now, package_versions, read_meta, views_name
+from panollava.checkpoints.state import TENSORS, VALUES, TrainingState, tensors_of
 from panollava.config import build_config
-from panollava.checkpoints.state import TrainingState
 from panollava.errors import CheckpointError
 from panollava.models.adapter import plain_name
 from panollava.models.build import attach_adapter, build_model
 from panollava.models.protocol import PanoramaModel
 from panollava.models.vlm import PanoramaVLM
 
-FORMAT = 1
-META, MANIFEST = "meta.json", "manifest.json"
+__all__ = [
+    "FORMAT", "MANIFEST", "META", "CheckpointMeta", "component_state", "load_checkpoint", "read_meta", "read_weights",
+    "save_checkpoint", "state_hash",
+]  # fmt: skip
 
+NEW_PARTS = ("resampler", "projector", "position")
+"""Components that no base model has: a checkpoint holds them whether or not they were trained."""
 
-@dataclass(frozen=True, slots=True)
-class CheckpointMeta:
-    """What a checkpoint says about itself.
-
-    Attributes:
-        format: Version of this layout.
-        stage: Name of the stage that wrote it.
-        epoch, step: How far the stage was: complete epochs, optimiser steps.
-        blind: Whether it is the text-only baseline.
-        components: The components whose weights it holds.
-        base: Hash of the weights of every component that it does not hold.
-        config: The whole configuration, as a plain tree.
-        val_loss: Validation loss, if there was one.
-    """
-
-    format: int
-    stage: str
-    epoch: int
-    step: int
-    blind: bool
-    components: tuple[str, ...]
-    base: dict[str, str]
-    config: dict[str, Any]
-    val_loss: float | None = None
-    finished: bool = True
-    data: str | None = None
-    run: str | None = None
+BLOCK = 4096
+"""Bytes of a block of the disk, which a file may leave half empty."""
 
 
 def save_checkpoint(
@@ -76,7 +57,7 @@ def save_checkpoint(
     step: int,
     trained: set[str],
     val_loss: float | None = None,
-    training: "TrainingState | None" = None,
+    training: TrainingState | None = None,
     finished: bool = True,
     data: str | None = None,
     run: str | None = None,
@@ -92,9 +73,16 @@ def save_checkpoint(
         step: Optimiser steps of the stage.
         trained: Components that any stage so far has trained.
         val_loss: Validation loss, if known.
+        training: What the stage needs to go on from here, if it is to be resumed.
+        finished: Whether the stage is complete.
+        data: Hash of what it was trained on.
+        run: Identity of the run.
+
+    Raises:
+        CheckpointError: If the disk has not enough space, or does not take it; the one of the same name stays.
     """
     parts = component_state(model)
-    held = sorted(name for name in parts if name in trained or name in ("resampler", "projector", "position"))
+    held = sorted(name for name in parts if name in trained or name in NEW_PARTS)
     meta = CheckpointMeta(
         format=FORMAT,
         stage=stage,
@@ -108,33 +96,22 @@ def save_checkpoint(
         finished=finished,
         data=data,
         run=run,
+        views=views_name(config, blind=model.blind),
+        created=now(),
+        versions=package_versions(),
     )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    for name in held:
-        save_file(parts[name], aside / f"{name}.safetensors")
+    tensors = {f"{name}.safetensors": parts[name] for name in held}
+    texts = {META: json.dumps(asdict(meta), indent=1)}
     if training is not None:
-        save_file(training.tensors, aside / "training.safetensors")
-        (aside / "training.json").write_text(json.dumps(training.values))
-    (aside / META).write_text(json.dumps(asdict(meta), indent=1), encoding="utf-8")
-    sums = {file.name: _sha256(file) for file in sorted(aside.iterdir())}
-    (aside / MANIFEST).write_text(json.dumps(sums, indent=1), encoding="utf-8")
-    for file in aside.iterdir():
-        _sync(file)
-    old = replaced(folder)
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    aside.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+        tensors[TENSORS] = training.tensors
+        texts[VALUES] = json.dumps(training.values)
+    with replacing(folder, needs=_bytes_of(tensors, texts)) as aside:
+        for name, state in tensors.items():
+            save_file({key: value.contiguous() for key, value in state.items()}, aside / name)
+        for name, text in texts.items():
+            (aside / name).write_text(text, encoding="utf-8")
+        write_manifest(aside)
     return folder
-
-
-def replaced(folder: Path) -> Path:
-    """Return where a checkpoint stands while another takes its name."""
-    return folder.with_name(f".{folder.name}.old")
 
 
 def load_checkpoint(folder: Path) -> tuple[PanoramaVLM, CheckpointMeta]:
@@ -144,73 +121,47 @@ def load_checkpoint(folder: Path) -> tuple[PanoramaVLM, CheckpointMeta]:
         CheckpointError: If a file is missing or changed, a weight is missing or unknown, or a base model differs
             from the one it was trained on.
     """
-    meta = read_meta(folder)
+    contents = Contents.open(folder)
+    contents.check()  # all, before minutes go into the base models
+    meta = meta_of(contents)
     cfg = build_config(meta.config, origin=str(folder / META))
     model = build_model(cfg, blind=meta.blind)
     if "adapter" in meta.components:
         attach_adapter(model, cfg)
     parts = component_state(model)
     for name, expected in meta.base.items():
-        if state_hash(parts[name]) != expected:
+        if state_hash(parts.get(name, {})) != expected:
             raise CheckpointError(
                 f"{folder}: the {name} weights at hand are not those the checkpoint was trained on "
                 f"(sha256 {expected[:12]}...); give the same model or revision"
             )
     for name in meta.components:
-        state = load_file(folder / f"{name}.safetensors")
-        own = parts.get(name, {})
-        if state.keys() != own.keys():
-            odd = sorted(state.keys() ^ own.keys())[:5]
-            raise CheckpointError(f"{folder}: {name} does not fit the model; differing weights: {', '.join(odd)}")
-        with torch.no_grad():
-            for key, value in state.items():
-                if own[key].shape != value.shape:
-                    raise CheckpointError(f"{folder}: {key} is {tuple(value.shape)}, not {tuple(own[key].shape)}")
-                own[key].copy_(value)
+        _copy(tensors_of(contents, f"{name}.safetensors"), parts.get(name, {}), folder=folder, component=name)
     return model.eval(), meta
 
 
-def read_meta(folder: Path) -> CheckpointMeta:
-    """Verify the hashes of a checkpoint and return what it says about itself.
+def read_weights(folder: Path, component: str) -> dict[str, Tensor]:
+    """Return the weights of one component of a checkpoint, from bytes that were compared with its manifest.
 
     Raises:
-        CheckpointError: If it is no checkpoint, or is damaged.
+        CheckpointError: If the checkpoint does not hold the component, or its file is damaged.
     """
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
-        raise CheckpointError(f"{folder} is no checkpoint: it has no {MANIFEST}")
-    try:
-        sums = json.loads(manifest.read_text(encoding="utf-8"))
-        for name, expected in sums.items():
-            file = folder / name
-            if not file.is_file() or _sha256(file) != expected:
-                state = "is missing" if not file.is_file() else "has changed since it was written"
-                raise CheckpointError(f"{folder} is damaged: {name} {state}; use another checkpoint")
-        if META not in sums:
-            raise CheckpointError(f"{folder} is damaged: {MANIFEST} does not list {META}; use another checkpoint")
-        raw = json.loads((folder / META).read_text(encoding="utf-8"))
-        if raw["format"] != FORMAT:
-            raise CheckpointError(f"{folder} has format {raw['format']}; this version reads format {FORMAT}")
-        meta = CheckpointMeta(**{**raw, "components": tuple(raw["components"])})
-    except (json.JSONDecodeError, TypeError, KeyError, AttributeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{folder} is damaged: {error}; use another checkpoint") from error
-    unlisted = [name for name in meta.components if f"{name}.safetensors" not in sums]
-    if unlisted:
-        raise CheckpointError(
-            f"{folder} is damaged: {MANIFEST} does not list {unlisted[0]}.safetensors; use another checkpoint"
-        )
-    return meta
+    contents = Contents.open(folder)
+    meta = meta_of(contents)
+    if component not in meta.components:
+        raise CheckpointError(f"{folder} holds no weights of {component}; it has {', '.join(meta.components)}")
+    return tensors_of(contents, f"{component}.safetensors")
 
 
-def component_state(model: PanoramaModel) -> dict[str, dict[str, torch.Tensor]]:
+def component_state(model: PanoramaModel) -> dict[str, dict[str, Tensor]]:
     """Return the parameters of each component by name, sharing memory with the model; buffers are recomputed."""
-    parts: dict[str, dict[str, torch.Tensor]] = {}
+    parts: dict[str, dict[str, Tensor]] = {}
     for component, name, parameter in model.component_parameters():
         parts.setdefault(component, {})[name] = parameter.detach()
     return parts
 
 
-def state_hash(state: dict[str, torch.Tensor]) -> str:
+def state_hash(state: dict[str, Tensor]) -> str:
     """Return the sha256 over names, types, shapes and bytes of a component's weights."""
     digest = hashlib.sha256()
     for name in sorted(state):
@@ -220,11 +171,19 @@ def state_hash(state: dict[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _copy(state: dict[str, Tensor], own: dict[str, Tensor], *, folder: Path, component: str) -> None:
+    """Copy weights into a model's, strictly."""
+    if state.keys() != own.keys():
+        odd = ", ".join(sorted(state.keys() ^ own.keys())[:5])
+        raise CheckpointError(f"{folder}: {component} does not fit the model; differing weights: {odd}")
+    with torch.no_grad():
+        for key, value in state.items():
+            if own[key].shape != value.shape:
+                raise CheckpointError(f"{folder}: {key} is {tuple(value.shape)}, not {tuple(own[key].shape)}")
+            own[key].copy_(value)
 
 
-def _sync(file: Path) -> None:
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())
+def _bytes_of(tensors: dict[str, dict[str, Tensor]], texts: dict[str, str]) -> int:
+    """Return the bytes that a checkpoint takes on the disk, rounded up."""
+    weights = sum(t.numel() * t.element_size() + 256 for state in tensors.values() for t in state.values())
+    return weights + sum(map(len, texts.values())) + BLOCK * (len(tensors) + len(texts) + 2)

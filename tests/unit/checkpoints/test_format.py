@@ -1,5 +1,6 @@
 """Checkpoints: what is read back is, bit for bit, what was written; and what is not whole is not read."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -9,8 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from panollava.checkpoints.format import MANIFEST, META, component_state, load_checkpoint, read_meta, save_checkpoint
+from panollava.checkpoints.format import (
+    MANIFEST,
+    META,
+    component_state,
+    load_checkpoint,
+    read_meta,
+    read_weights,
+    save_checkpoint,
+)
+from panollava.checkpoints.manifest import write_manifest
+from panollava.checkpoints.state import TrainingState, load_training
 from panollava.config import to_dict
 from panollava.errors import CheckpointError
 from panollava.models.build import build_model
@@ -41,14 +53,10 @@ def copy(three_stages, tmp_path):
 
 
 def resign(folder, **changes):
-    """Change meta.json and sign it again, as another writer would have written it."""
-    import hashlib
-
+    """Change meta.json and list it again, as another writer would have written it."""
     meta = {**json.loads((folder / META).read_text()), **changes}
     (folder / META).write_text(json.dumps(meta))
-    sums = json.loads((folder / MANIFEST).read_text())
-    sums[META] = hashlib.sha256((folder / META).read_bytes()).hexdigest()
-    (folder / MANIFEST).write_text(json.dumps(sums))
+    write_manifest(folder)
 
 
 def save(model, folder, cfg, **changes):
@@ -130,11 +138,9 @@ def test_a_manifest_that_lists_nothing_vouches_for_nothing(copy):
 
 
 def test_a_component_that_the_manifest_does_not_list_is_damage(copy):
-    sums = json.loads((copy / MANIFEST).read_text())
-    del sums["adapter.safetensors"]
-    (copy / MANIFEST).write_text(json.dumps(sums))
     (copy / "adapter.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"copy is damaged.*adapter.safetensors"):
+    write_manifest(copy)
+    with pytest.raises(CheckpointError, match=r"copy is damaged: meta.json names adapter.safetensors, which the man"):
         load_checkpoint(copy)
 
 
@@ -145,13 +151,118 @@ def test_a_folder_without_manifest_is_no_checkpoint(tmp_path):
 
 def test_another_format_is_named(copy):
     resign(copy, format=99)
-    with pytest.raises(CheckpointError, match="copy has format 99; this version reads format 1"):
+    with pytest.raises(CheckpointError, match=r"copy has format 99 \(meta.json\); this version reads formats 1 and 2"):
         load_checkpoint(copy)
 
 
 def test_another_format_is_named_even_if_its_meta_has_other_keys(copy):
-    resign(copy, format=2, shards=3)
-    with pytest.raises(CheckpointError, match="copy has format 2; this version reads format 1"):
+    resign(copy, format=3, shards=3)
+    with pytest.raises(CheckpointError, match=r"copy has format 3 \(meta.json\); this version reads formats 1 and 2"):
+        load_checkpoint(copy)
+
+
+def test_format_1_is_read_with_what_it_did_not_say(copy):
+    """As it was written before: a plain table of hashes, and nothing about views, time or state."""
+    new = ("finished", "data", "run", "views", "created", "versions")
+    meta = {key: value for key, value in json.loads((copy / META).read_text()).items() if key not in new}
+    (copy / META).write_text(json.dumps({**meta, "format": 1}, indent=1))
+    for name in ("training.json", "training.safetensors", MANIFEST):
+        (copy / name).unlink()
+    sums = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(copy.iterdir())}
+    (copy / MANIFEST).write_text(json.dumps(sums, indent=1))
+    read = load_checkpoint(copy)[1]
+    assert (read.format, read.finished, read.data, read.run, read.created, read.versions) == (
+        1,
+        True,
+        None,
+        None,
+        "",
+        {},
+    )
+    assert read.views == "e2p hfov_deg=90 overlap=0.5 global" and read.components == PARTS
+    with pytest.raises(CheckpointError, match="copy holds no state of training"):
+        load_training(copy)
+    (copy / "adapter.safetensors").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"copy is damaged: adapter.safetensors has changed"):
+        load_checkpoint(copy)
+
+
+def test_the_formats_of_manifest_and_meta_must_agree(copy):
+    resign(copy, format=1)
+    with pytest.raises(CheckpointError, match=r"copy has format 1 \(meta.json\)"):
+        read_meta(copy)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"step": "2"}, {"step": True}, {"components": "adapter"}, {"components": [1]}, {"base": {"language": 3}},
+     {"shards": 3}, {"blind": None}, {"config": []}],
+)  # fmt: skip
+def test_what_is_not_of_the_format_is_damage(copy, changes):
+    resign(copy, **changes)
+    with pytest.raises(CheckpointError, match=f"copy is damaged: meta.json .*{next(iter(changes))}"):
+        read_meta(copy)
+
+
+def test_a_checkpoint_tells_when_and_by_what_it_was_written(three_stages):
+    import datetime
+
+    meta = read_meta(three_stages.checkpoint)
+    assert meta.versions["torch"] == torch.__version__.split("+")[0] or meta.versions["torch"] == torch.__version__
+    age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(meta.created)
+    assert datetime.timedelta(0) <= age < datetime.timedelta(hours=1)
+    assert meta.finished and meta.data and meta.name == "tiny"
+
+
+def test_the_state_of_training_comes_back_bit_for_bit(tiny_config, tmp_path):
+    cfg = tiny_config()
+    state = TrainingState({"optimizer/a/exp_avg": torch.randn(3, 5), "step": torch.tensor(7)}, {"steps": 7, "x": [0.1]})
+    folder = save(build_model(cfg), tmp_path / "step-000007", cfg, training=state, finished=False, data="d" * 64)
+    again = load_training(folder)
+    assert again.values == state.values and again.tensors.keys() == state.tensors.keys()
+    assert all(torch.equal(again.tensors[k], state.tensors[k]) for k in state.tensors)
+    meta = read_meta(folder)
+    assert (meta.finished, meta.data) == (False, "d" * 64)
+    raw = bytearray((folder / "training.json").read_bytes())
+    raw[5] ^= 1
+    (folder / "training.json").write_bytes(raw)
+    with pytest.raises(CheckpointError, match=r"training.json has changed"):
+        load_training(folder)
+
+
+def test_weights_of_one_component_are_read_from_verified_bytes(copy):
+    assert read_weights(copy, "projector").keys() == load_file(copy / "projector.safetensors").keys()
+    with pytest.raises(CheckpointError, match=r"holds no weights of language; it has adapter"):
+        read_weights(copy, "language")
+    raw = bytearray((copy / "projector.safetensors").read_bytes())
+    raw[-1] ^= 1
+    (copy / "projector.safetensors").write_bytes(raw)
+    with pytest.raises(CheckpointError, match=r"projector.safetensors has changed"):
+        read_weights(copy, "projector")
+
+
+def test_a_file_that_changes_after_it_was_verified_is_not_loaded(copy, monkeypatch):
+    """The bytes that are parsed are those that were hashed, not those of an earlier look at the file."""
+    from panollava.checkpoints import format as module
+
+    build = module.build_model
+
+    def changed(*args, **kwargs):
+        raw = bytearray((copy / "projector.safetensors").read_bytes())
+        raw[-1] ^= 1
+        (copy / "projector.safetensors").write_bytes(raw)
+        return build(*args, **kwargs)
+
+    monkeypatch.setattr(module, "build_model", changed)
+    with pytest.raises(CheckpointError, match=r"copy is damaged: projector.safetensors has changed"):
+        load_checkpoint(copy)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04K\x01.", b"\xff" * 16, (2**40).to_bytes(8, "little") + b"{}"])
+def test_what_is_no_safetensors_file_is_damage_even_if_it_is_listed(copy, content):
+    (copy / "adapter.safetensors").write_bytes(content)
+    write_manifest(copy)
+    with pytest.raises(CheckpointError, match=r"copy is damaged: adapter.safetensors is no safetensors file"):
         load_checkpoint(copy)
 
 
@@ -188,51 +299,6 @@ def test_a_checkpoint_of_the_same_name_is_replaced(tiny_config, tmp_path):
         save(model, tmp_path / "last", cfg, step=step)
     assert read_meta(tmp_path / "last").step == 2
     assert [p.name for p in tmp_path.iterdir()] == ["last"]
-
-
-@pytest.mark.parametrize("rename", [1, 2])
-def test_a_crash_between_two_checkpoints_leaves_the_old_one(tiny_config, tmp_path, monkeypatch, rename):
-    """Power fails while the new folder takes the old one's name: what is found afterwards is whole."""
-    from panollava.checkpoints.resolve import resolve_checkpoint
-
-    cfg = tiny_config()
-    model = build_model(cfg)
-    folder = tmp_path / "run" / "finetune" / "last"
-    save(model, folder, cfg, step=1)
-    count = 0
-    original = Path.rename
-
-    def fail(self, target):
-        nonlocal count
-        count += 1
-        if count == rename:
-            raise KeyboardInterrupt
-        return original(self, target)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Path, "rename", fail)
-        save(model, folder, cfg, step=2)
-    for place in (folder, folder.parent, tmp_path / "run"):
-        assert read_meta(resolve_checkpoint(place)).step == 1
-    save(model, folder, cfg, step=3)
-    assert read_meta(folder).step == 3
-    assert [p.name for p in folder.parent.iterdir()] == ["last"]
-
-
-def test_a_crash_while_writing_leaves_the_old_one(tiny_config, tmp_path, monkeypatch):
-    from panollava.checkpoints import format as module
-
-    cfg = tiny_config()
-    model = build_model(cfg)
-    save(model, tmp_path / "last", cfg, step=1)
-
-    def fail(*_):
-        raise OSError("no space left on device")
-
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
-        patch.setattr(module, "save_file", fail)
-        save(model, tmp_path / "last", cfg, step=2)
-    assert load_checkpoint(tmp_path / "last")[1].step == 1
 
 
 def test_state_is_shared_with_the_model_not_copied(tiny_model):

@@ -40,7 +40,8 @@ def test_a_moment_that_was_not_kept_lists_those_that_were(run):
     with pytest.raises(CheckpointError, match=r"no checkpoint below .* for stage=finetune, step=7. Candid") as error:
         CheckpointResolver(run).find(stage="finetune", step=7)
     for stage in ("vision", "resampler", "finetune"):
-        assert f"{run / stage / 'last'} (stage {stage}, epoch 1, step 2)" in str(error.value)
+        line = next(line for line in str(error.value).splitlines() if line.startswith(str(run / stage / "last")))
+        assert line.split()[1:5] == ["tiny", stage, "1", "2"]
 
 
 def test_step_zero_is_a_moment_too(run):
