@@ -24,6 +24,7 @@ class KindScore:
     accuracy: float
     count: int
     chance: float | None
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class CaptionScore:
     higher_is_better: bool
     reason: str
     note: str
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class ModelScores:
         perplexity_per_text: Mean over texts.
         empty_predictions: How many answers were empty.
         panoramic: How answers turn with the panorama; None where the run was not asked to roll.
+        accuracy_interval: Of the accuracy, 95 %, clustered by image; None below ten images and in earlier files.
     """
 
     accuracy: float | None
@@ -85,6 +88,7 @@ class ModelScores:
     perplexity_per_text: float | None
     empty_predictions: int
     panoramic: PanoramicScores | None = None
+    accuracy_interval: tuple[float, float] | None = None
 
     @property
     def chance(self) -> float | None:
@@ -192,7 +196,10 @@ def _model(content: Any) -> ModelScores:
     return ModelScores(
         accuracy=_number(content["accuracy"]),
         by_kind={
-            str(kind): KindScore(float(v["accuracy"]), int(v["count"]), _number(v.get("chance"))) for kind, v in kinds
+            str(kind): KindScore(
+                float(v["accuracy"]), int(v["count"]), _number(v.get("chance")), _ends(v.get("interval"))
+            )
+            for kind, v in kinds
         },
         direction8=_directions(content["direction8"]) if content.get("direction8") is not None else None,
         captions=tuple(_caption(str(name), v) for name, v in (content.get("captions") or {}).items()),
@@ -201,6 +208,7 @@ def _model(content: Any) -> ModelScores:
         perplexity_per_text=_number(perplexity.get("per_text")),
         empty_predictions=int(content.get("empty_predictions", 0)),
         panoramic=parse_panoramic(content["panoramic"]) if content.get("panoramic") is not None else None,
+        accuracy_interval=_ends(content.get("accuracy_interval")),
     )
 
 
@@ -228,7 +236,12 @@ def _caption(name: str, content: Any) -> CaptionScore:
         higher_is_better=bool(content.get("higher_is_better", True)),
         reason=str(content.get("reason") or ""),
         note=str(content.get("note") or ""),
+        interval=_ends(content.get("interval")),
     )
+
+
+def _ends(content: Any) -> tuple[float, float] | None:
+    return None if content is None else (float(content["low"]), float(content["high"]))
 
 
 def _number(value: Any) -> float | None:

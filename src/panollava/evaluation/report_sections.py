@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from panollava.evaluation.plots import kinds_by_accuracy
 from panollava.evaluation.report_html import Html, absent, escape, join, section, table, tag
-from panollava.evaluation.report_scores import CaptionScore, DirectionScore, ModelScores, RunScores
+from panollava.evaluation.report_scores import CaptionScore, DirectionScore, KindScore, ModelScores, RunScores
 from panollava.evaluation.report_text import (
     NOT_MEASURED,
     count,
@@ -86,7 +86,7 @@ def _figure(name: str, value: str, note: str, colour: str) -> Html:
 def _of_questions(model: ModelScores) -> str:
     if model.accuracy is None:
         return "not asked for in this test"
-    low, high = interval(model.accuracy, model.answered)
+    low, high = model.accuracy_interval or interval(model.accuracy, model.answered)
     return f"95 % interval {100 * low:.1f} to {100 * high:.1f}"
 
 
@@ -117,28 +117,29 @@ def kinds(scores: RunScores, picture: Html) -> Html:
     if model.accuracy is None:
         return section("kinds", KINDS_TITLE, absent(_NO_QUESTIONS))
     headers = [KIND_COLUMN, "Model", "Blind", "Gain (points)", "Chance", "Questions", "95 % interval"]
-    total = _kind_row("all questions", model.accuracy, model.answered, model.chance, blind.accuracy if blind else None)
+    whole = KindScore(model.accuracy, model.answered, model.chance, model.accuracy_interval)
+    total = _kind_row("all questions", whole, blind.accuracy if blind else None)
     rows = [total]
     for kind in kinds_by_accuracy(model):
         score = model.by_kind[kind]
         other = blind.by_kind.get(kind) if blind else None
-        rows.append(_kind_row(kind, score.accuracy, score.count, score.chance, other.accuracy if other else None))
+        rows.append(_kind_row(kind, score, other.accuracy if other else None))
     if not blind:
         headers, *rows = [row[:2] + row[4:] for row in [headers, *rows]]
     numbers = table(headers, rows, caption=KINDS_TITLE, numeric=range(1, len(headers)))
     rule = (
         "An answer is right when it equals its reference after case, punctuation, articles and number words "
-        "are made alike. Intervals are Wilson's and take questions as independent; questions about one "
-        "panorama are not quite that, so the true ones are a little wider."
+        "are made alike. Intervals are BCa bootstraps over whole panoramas, whose questions are not independent; "
+        "for a kind asked about fewer than ten panoramas they are Wilson's, which takes questions as independent."
     )
     return section("kinds", KINDS_TITLE, picture, numbers, tag("p", rule, attrs={"class": "note"}))
 
 
-def _kind_row(name: str, accuracy: float, total: int, chance: float | None, blind: float | None) -> list[str]:
-    low, high = interval(accuracy, total)
+def _kind_row(name: str, score: KindScore, blind: float | None) -> list[str]:
+    low, high = score.interval or interval(score.accuracy, score.count)
     between = f"{100 * low:.1f} \u2013 {100 * high:.1f}"
-    gain = points(difference(accuracy, blind))
-    return [name, percent(accuracy), percent(blind), gain, percent(chance), count(total), between]
+    gain = points(difference(score.accuracy, blind))
+    return [name, percent(score.accuracy), percent(blind), gain, percent(score.chance), count(score.count), between]
 
 
 def directions(score: DirectionScore | None, pictures: Html) -> Html:
@@ -198,7 +199,10 @@ def _caption_row(score: CaptionScore, other: CaptionScore | None, *, with_blind:
 def _value(score: CaptionScore) -> str:
     if score.value is None:
         return tag("span", "missing", attrs={"class": "missing"})
-    return six_decimals(score.value)
+    if score.interval is None:
+        return six_decimals(score.value)
+    low, high = map(six_decimals, score.interval)
+    return tag("span", six_decimals(score.value), tag("span", f" [{low}, {high}]", attrs={"class": "note"}))
 
 
 def _origin(score: CaptionScore) -> Html:

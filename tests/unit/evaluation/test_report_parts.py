@@ -129,3 +129,31 @@ def test_intervals_hold_their_share_and_stay_in_range():
         assert 0.0 <= low <= share <= high <= 1.0
     assert interval(0.5, 0) == (0.0, 1.0)
     assert margin(0.5, 0.5, 400) == pytest.approx(0.0693, abs=1e-4)
+
+
+def test_intervals_of_whole_images_are_shown_where_the_file_has_them():
+    from panollava.evaluation.report_sections import captions, kinds
+
+    ends = {
+        "low": 0.41,
+        "high": 0.592,
+        "confidence": 0.95,
+        "method": "bca",
+        "resamples": 1000,
+        "seed": 0,
+        "clusters": 40,
+    }
+    entry = {"value": 0.5, "implementation": "i", "signature": "s", "higher_is_better": True, "reason": None}
+    by_kind = {"a": {"accuracy": 0.5, "count": 100, "chance": None}}
+    plain = parse_scores(scores(by_kind=by_kind, captions={"m": entry}))
+    wide = parse_scores(
+        scores(
+            by_kind={"a": {**by_kind["a"], "interval": ends}},
+            accuracy_interval={**ends, "low": 0.3},
+            captions={"m": {**entry, "interval": ends}},
+        )
+    )
+    assert "[0.410000, 0.592000]" in captions(wide) and "[" not in captions(plain)
+    table_ = kinds(wide, Html(""))
+    assert "41.0 \u2013 59.2" in table_ and "30.0 \u2013 59.2" in table_
+    assert "40.4 \u2013 59.6" in kinds(plain, Html(""))  # Wilson's, of a file without

@@ -1,5 +1,6 @@
 """Scores of answers whose right values can be counted by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,30 @@ def test_a_tokenizer_and_metrics_of_ones_own_reach_the_captions(tmp_path):
     assert list(captions) == ["rougeL", "words"]
     assert captions["words"]["value"] == 6.0
     assert "tok:char" in captions["rougeL"]["signature"]
+
+
+def test_intervals_take_images_as_a_whole_and_ten_of_them_at_least():
+    """Answers that are right or wrong by image say as much as one answer of each image."""
+
+    def over(images, repeat):
+        rows = [("count", "1", "1" if i % 3 else "2") for i in range(images) for _ in range(repeat)]
+        rows += [
+            ("caption_global", f"a red ball on the grass {i}", f"a red ball on the grass {i % 7}")
+            for i in range(images)
+        ]
+        got = answers(*rows)
+        places = [i for i in range(images) for _ in range(repeat)] + list(range(images))
+        samples = [replace(s, image=Path(f"{at}.jpg")) for s, at in zip(got.samples, places, strict=True)]
+        return score(Answers(samples, got.nll, got.tokens), metrics=["rougeL", "bleu4"])
+
+    few, once, often = over(9, 4), over(30, 1), over(30, 4)
+    assert (
+        few["accuracy_interval"] is few["captions"]["rougeL"]["interval"] is few["by_kind"]["count"]["interval"] is None
+    )
+    interval = once["accuracy_interval"]
+    assert interval["low"] < once["accuracy"] < interval["high"] and interval["clusters"] == 30
+    assert often["accuracy_interval"]["low"] == pytest.approx(interval["low"])
+    assert often["by_kind"]["count"]["interval"] == often["accuracy_interval"]
+    for name in ("rougeL", "bleu4"):
+        entry = once["captions"][name]
+        assert entry["interval"]["low"] < entry["value"] < entry["interval"]["high"]
