@@ -153,16 +153,18 @@ def test_a_real_photograph_passes_views_and_ask(readme_run, tmp_path, capsys):
     assert capsys.readouterr().out.endswith("\n")
 
 
-def test_quick_lora_train_trains_an_adapter(readme_run, zoo, tmp_path, monkeypatch, capsys):
+def test_quick_lora_train_goes_from_a_preset_to_scores_and_report(readme_run, zoo, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     config = readme_run.folder / "configs" / "default.yaml"
     words = ["--model", zoo.language("llama"), "--lora-r", "2", "--lora-alpha", "4", "--config", config]
     assert door("quick_lora_train.py", *words, monkeypatch=monkeypatch) == 0
-    last = tmp_path / capsys.readouterr().out.strip().splitlines()[-1]
-    assert last == tmp_path / "runs" / "lora_llama_r2_a4" / "finetune" / "last"
+    run, out = tmp_path / "runs" / "lora_llama_r2_a4", capsys.readouterr().out
+    assert "all questions" in out and "BLEU-4" in out
+    assert out.strip().splitlines()[-1].split() == ["report", "runs/lora_llama_r2_a4/report.html"]
+    assert (run / "report.html").is_file() and (run / "predictions.csv").is_file()
     from safetensors.torch import load_file
 
-    adapter = load_file(last / "adapter.safetensors")
+    adapter = load_file(run / "finetune" / "last" / "adapter.safetensors")
     assert {w.shape[0] for n, w in adapter.items() if "lora_A" in n} == {2}
     assert all(w.abs().max() > 0 for n, w in adapter.items() if "lora_B" in n)
 

@@ -12,20 +12,21 @@ from panollava.ablation.task import launch
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def run_local(files: Sequence[Path], *, jobs: int, ended: Callable[[Path, bool], None]) -> None:
+def run_local(files: Sequence[Path], *, jobs: int | None, ended: Callable[[Path, bool], None]) -> None:
     """Run tasks, each in a process of its own.
 
     Args:
         files: The tasks, in order.
-        jobs: How many at a time; they share the cores, and the GPUs in turn.
+        jobs: How many at a time, None: one; they share the cores, and the GPUs in turn.
         ended: Called with every task that ended, and whether its run is complete.
 
     Raises:
         KeyboardInterrupt: On Ctrl-C, after the runs at work have written their checkpoints.
     """
+    places = jobs or 1
     slots: SimpleQueue[dict[str, str]] = SimpleQueue()
-    for number in range(jobs):
-        slots.put(slot_environment(number, jobs=jobs))
+    for number in range(places):
+        slots.put(slot_environment(number, jobs=places))
     stop = threading.Event()
 
     def work(file: Path) -> bool:
@@ -37,7 +38,7 @@ def run_local(files: Sequence[Path], *, jobs: int, ended: Callable[[Path, bool],
         finally:
             slots.put(slot)
 
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(places) as pool:
         futures = {pool.submit(work, file): file for file in files}
         try:
             for future in as_completed(futures):

@@ -25,13 +25,13 @@ class Options:
 
     Attributes:
         executor: Where.
-        jobs: Runs at a time (local: processes; ray: at most so many, 0 for as many as the cluster takes).
+        jobs: Runs at a time; None: one here, as many as fit on a cluster.
         submit: Hand the array job to SLURM, or only write it.
         fresh: Remove what was run before.
     """
 
     executor: Executor = "local"
-    jobs: int = 1
+    jobs: int | None = None
     submit: bool = True
     fresh: bool = False
 
@@ -63,7 +63,7 @@ def run_study(path: str | Path, *, options: Options = Options()) -> int:
         if options.executor == "slurm":
             from panollava.ablation.slurm import submit
 
-            submit(study, files, submit_job=options.submit)
+            submit(study, files, submit_job=options.submit, jobs=options.jobs)
             return 0
         if files:
             _execute(study, left, files, options)

@@ -18,6 +18,7 @@ from panollava.ablation.chain import Link, chain, shared_links
 from panollava.ablation.tokens import with_budget
 from panollava.config.schema import PanollavaConfig
 from panollava.config.study import StudyConfig, read_study
+from panollava.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ def load_study(path: str | Path) -> Study:
     path = Path(path)
     settings = read_study(path)
     arms = with_budget(expand(settings, path=path), settings, origin=str(path))
+    for arm in arms:
+        _check_one_process(arm, origin=str(path))
     folder = Path(arms[0].config.paths.runs) / settings.experiment_name
     runs = [
         _run(arm, seed, folder, settings)
@@ -86,6 +89,15 @@ def load_study(path: str | Path) -> Study:
         for seed in settings.seeds or (arms[0].config.experiment.seed,)
     ]
     return Study(path, settings, folder, {arm.name: arm for arm in arms}, tuple(_with_shared(runs)))
+
+
+def _check_one_process(arm: Arm, *, origin: str) -> None:
+    trainer = arm.config.trainer
+    if trainer.num_nodes > 1 or (isinstance(trainer.devices, int) and trainer.devices > 1):
+        raise ConfigError(
+            f"{origin}: arm '{arm.name}' asks for trainer.devices {trainer.devices} on {trainer.num_nodes} machines, "
+            "but a run of a study is one process on one device; write 1, and run several at a time with --jobs"
+        )
 
 
 def _run(arm: Arm, seed: int, folder: Path, settings: StudyConfig) -> Run:

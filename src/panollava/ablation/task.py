@@ -18,6 +18,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 STOPPED = (130, 143, 75)
 """Exit statuses of a run that a signal stopped; it can go on."""
+_PASSED_ON = (signal.SIGTERM, signal.SIGUSR1)
 _GRACE_S = 60.0
 
 
@@ -100,7 +103,8 @@ def launch(file: Path, *, environment: dict[str, str] | None = None, stop: threa
             env={**os.environ, **(environment or {})},
             start_new_session=True,  # Ctrl-C is for the launcher, who passes it on once
         )
-        late = _wait(process, minutes=task.minutes, stop=stop)
+        with _passing_on(process):
+            late = _wait(process, minutes=task.minutes, stop=stop)
     code = process.returncode
     ended = result(task.run).get("status")
     if ended == "done":
@@ -136,6 +140,23 @@ def _wait(process: "subprocess.Popen[bytes]", *, minutes: float | None, stop: th
             if late or (stop is not None and stop.is_set()):
                 _stop(process)
                 return late
+
+
+@contextmanager
+def _passing_on(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Pass on signals that ask this process to stop, so that the run writes a checkpoint first.
+
+    A thread beside the main one cannot listen; whoever started it sets ``stop``.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda n, _: process.send_signal(n)) for number in _PASSED_ON}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

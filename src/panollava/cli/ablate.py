@@ -23,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--flops", type=float, metavar="RATE", help="with --dry-run: operations a second, to estimate times from"
     )
     parser.add_argument("--executor", choices=("local", "slurm", "ray"), default="local", help="where runs are run")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time (default: 1)")
+    parser.add_argument(
+        "--jobs", type=_positive, metavar="N", help="runs at a time (default: local 1; ray and slurm: what there is)"
+    )
     parser.add_argument("--fresh", action="store_true", help="remove what was run before, and start over")
     parser.add_argument("--report", action="store_true", help="write the outcome of what is done, run nothing")
     parser.add_argument(
@@ -57,6 +59,12 @@ def run(args: argparse.Namespace) -> int:
             return 0
     _print_outcome(args.config, as_markdown=args.markdown)
     return int(unfinished > 0)
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of runs; write 1 or more")
+    return int(text)
 
 
 def _task(file: Path, *, inside: bool) -> int:

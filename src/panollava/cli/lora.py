@@ -1,11 +1,13 @@
-"""``panollava lora``: fine-tune one model with LoRA, from a few options."""
+"""``panollava lora``: from a preset to a trained adapter, its scores and its report, by a few options."""
 
 import argparse
 import json
 import re
 from typing import TYPE_CHECKING
 
-from panollava.cli.arguments import add_config_arguments, read_config
+from panollava.cli import processes
+from panollava.cli.arguments import add_config_arguments, add_resume_argument, read_config
+from panollava.errors import ConfigError
 
 if TYPE_CHECKING:
     from panollava.config import PanollavaConfig
@@ -23,15 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lora-alpha", type=float, metavar="A", help="scale: updates are multiplied by A / R")
     parser.add_argument("--lora-dropout", type=float, metavar="P", help="dropout on the adapter's input")
     parser.add_argument("--name", help="name of the run (default: lora_<model>_r<R>_a<A>)")
-    parser.add_argument(
-        "--all-stages", action="store_true", help="train every stage of the configuration, not only the last"
-    )
     parser.add_argument("--dry-run", action="store_true", help="print the configuration, train nothing")
     add_config_arguments(parser)
+    add_resume_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train the last stage (finetune) and print the path of its checkpoint."""
+    """Train the stages, score the model on held-out panoramas, and write the report."""
     given = {
         "language.model": args.model,
         "vision.model": args.vision_model,
@@ -55,10 +55,17 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         print(dump_config(config), end="")
         return 0
-    from panollava.workflow import ThreeStageTrainer
+    if not any("adapter" in stage.trains for stage in config.stages):
+        raise ConfigError(
+            f"{args.config}: no stage trains the adapter; add adapter to trains and lr of the last one, "
+            f"{config.stages[-1].name}"
+        )
+    status = processes.started(config)
+    if status is not None:
+        return status
+    from panollava.workflow.runner import run_experiment
 
-    stages = None if args.all_stages else [config.stages[-1].name]
-    print(ThreeStageTrainer(config).run(stages=stages))
+    run_experiment(config, resume=args.resume)
     return 0
 
 

@@ -160,13 +160,20 @@ def test_data_synth(calls):
 def test_lora_builds_the_configuration(calls, capsys):
     words = ["lora", "--model", "qwen_0.5b", "--lora-r", "8", "--lora-alpha", "24", "--config", TINY]
     assert main(words) == 0
-    _, config, stages = calls[0]
-    assert stages == ["finetune"]
+    verb, config, _ = calls[0]
+    assert verb == "run"
     assert (config.language.model, config.lora.r, config.lora.alpha) == ("qwen_0.5b", 8, 24)
     assert config.experiment.name == "lora_qwen_0.5b_r8_a24"
-    assert main([*words, "--all-stages", "--name", "mine"]) == 0
-    assert calls[1][2] is None
-    assert calls[1][1].experiment.name == "mine"
+    assert main([*words, "--name", "mine", "--vision-model", "siglip_base", "lora.dora=true"]) == 0
+    config = calls[1][1]
+    assert (config.experiment.name, config.vision.model, config.lora.dora) == ("mine", "siglip_base", True)
+
+
+def test_lora_needs_a_stage_that_trains_the_adapter(calls, capsys):
+    change = "stages.finetune={name: finetune, trains: [projector], lr: {projector: 1.0e-3}, max_steps: 2}"
+    assert main(["lora", "--config", TINY, change]) == 1
+    assert "no stage trains the adapter; add adapter to trains and lr" in capsys.readouterr().err
+    assert calls == []
 
 
 def test_lora_dry_run_prints_a_file_that_loads(calls, capsys, tmp_path):
