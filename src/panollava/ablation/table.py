@@ -1,15 +1,19 @@
 """The table of a study: in the terminal, within 100 columns, and as Markdown for documents."""
 
 from rich import box
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from panollava.ablation.outcome import MetricOutcome, Outcome
 from panollava.ablation.statistics import BETTER, WORSE
 from panollava.ablation.words import (
+    NO_SCORE,
     cost_texts,
     difference_text,
     legend,
+    other_cell,
     p_text,
     score_text,
     seeds_text,
@@ -22,35 +26,36 @@ _UP, _DOWN = "\u2191", "\u2193"
 _COLOURS = {BETTER: "green", WORSE: "red"}
 
 
-def study_table(outcome: Outcome) -> Table:
-    """Return the table of the decisive metric: an arm has two lines, values above their intervals.
+def study_table(outcome: Outcome) -> Group:
+    """Return the table of the decisive metric and its legend: an arm has two lines, values above their intervals.
 
     Args:
         outcome: The study, as ``report.read_outcome`` gives it.
     """
     metric = outcome.decisive
     title = f"{outcome.study.name}: {metric.label if metric else 'no scores'}"
-    table = Table(
-        title=title, box=box.SIMPLE_HEAD, title_justify="left", caption=legend(outcome), caption_justify="left"
-    )
+    table = _quiet(title)
     table.add_column("arm", overflow="fold", min_width=12)
     table.add_column(metric.label if metric else "score", justify="right", no_wrap=True)
     table.add_column("difference", justify="right", no_wrap=True)
-    table.add_column("p", justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for name in ("blind\nshuffled", "tokens\ns / pan.", "memory\ntrained", "seeds"):
+    table.add_column("verdict\np", no_wrap=True)
+    for name in ("blind\nshuffled", "tokens\ns/pano.", "memory\ntrained", "seeds"):
         table.add_column(name, justify="right", no_wrap=True)
     for arm in outcome.study.arms:
         table.add_row(*_terminal_row(outcome, metric, arm.name))
-    return table
+    return Group(table, Text(legend(outcome), style="dim"))
+
+
+def _quiet(title: str) -> Table:
+    return Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", collapse_padding=True, pad_edge=False)
 
 
 def _terminal_row(outcome: Outcome, metric: MetricOutcome | None, name: str) -> list[str]:
     costs = cost_texts(outcome.costs[name])
     shown = [f"{costs['tokens']}\n{costs['s / panorama']}", f"{costs['memory']}\n{costs['trained']}"]
-    seeds = seeds_text(outcome, name).replace(" (", "\n(")
+    seeds = seeds_text(outcome, name)
     if metric is None:
-        return [escape(name), "", "", "", "[yellow]no score[/]", "", *shown, seeds]
+        return [escape(name), "", "", NO_SCORE, "", *shown, seeds]
     score = metric.arms[name]
     contrast, verdict = score.contrast, verdict_text(score)
     colour = _COLOURS.get(verdict)
@@ -60,15 +65,14 @@ def _terminal_row(outcome: Outcome, metric: MetricOutcome | None, name: str) -> 
         f"{difference_text(metric, contrast.difference)}\n{escape(spread_text(metric, contrast.interval, signed=True))}"
         if contrast
         else "",
-        p_text(contrast.p_holm) if contrast else "",
-        f"[{colour}]{verdict}[/]" if colour else verdict,
+        (f"[{colour}]{verdict}[/]" if colour else verdict) + (f"\n{p_text(contrast.p_holm)}" if contrast else ""),
         f"{score_text(metric, score.blind)}\n{score_text(metric, score.shuffled)}",
         *shown,
         seeds,
     ]
 
 
-def metrics_table(outcome: Outcome) -> Table | None:
+def metrics_table(outcome: Outcome) -> Group | None:
     """Return a line per arm with its difference to the baseline in every other metric; None if there is none.
 
     A difference that holds after correction is marked.
@@ -76,29 +80,13 @@ def metrics_table(outcome: Outcome) -> Table | None:
     if len(outcome.metrics) < 2:
         return None
     caption = "Differences to the baseline (its score in its own line); * holds after correction, within the metric."
-    table = Table(
-        title="Other scores", box=box.SIMPLE_HEAD, title_justify="left", caption=caption, caption_justify="left"
-    )
+    table = _quiet("Other scores")
     table.add_column("arm", overflow="fold", min_width=12)
     for metric in outcome.metrics[1:]:
         table.add_column(f"{metric.label} {_UP if metric.higher_is_better else _DOWN}", justify="right")
     for arm in outcome.study.arms:
         table.add_row(escape(arm.name), *(other_cell(metric, arm.name) for metric in outcome.metrics[1:]))
-    return table
-
-
-def other_cell(metric: MetricOutcome, arm: str) -> str:
-    """Return the score of the baseline, or an arm's difference to it; "missing" where there is neither."""
-    score = metric.arms[arm]
-    contrast = score.contrast
-    if score.mean is None:
-        return "missing"
-    if contrast is None:
-        return score_text(metric, score.mean)
-    if contrast.difference is None:
-        return f"({score_text(metric, score.mean)})"
-    mark = "*" if contrast.verdict in (BETTER, WORSE) else ""
-    return f"{difference_text(metric, contrast.difference)}{mark}"
+    return Group(table, Text(caption, style="dim"))
 
 
 def markdown(outcome: Outcome) -> str:
@@ -117,7 +105,7 @@ def markdown(outcome: Outcome) -> str:
 
 def _scores(metric: MetricOutcome | None, name: str) -> list[str]:
     if metric is None:
-        return ["", "", "", "no score", "", ""]
+        return ["", "", "", NO_SCORE, "", ""]
     score = metric.arms[name]
     contrast = score.contrast
     between = spread_text(metric, contrast.interval, signed=True) if contrast else ""

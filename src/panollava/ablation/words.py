@@ -8,7 +8,7 @@ from panollava.ablation.runs import Costs
 from panollava.ablation.statistics import BETTER, SAME, WORSE, Contrast, Spread
 from panollava.evaluation.report_text import MINUS, NOT_MEASURED, count, counted, parameters, percent, points
 
-BASELINE = "baseline"
+BASELINE, NO_SCORE = "baseline", "no score"
 
 
 def score_text(metric: MetricOutcome, value: float | None) -> str:
@@ -47,7 +47,9 @@ def p_text(p: float | None) -> str:
 
 
 def verdict_text(score: ArmScore) -> str:
-    """Return the verdict in words; "baseline" for the baseline."""
+    """Return the verdict in words; "baseline" for the baseline, "no score" where there is none."""
+    if score.mean is None:
+        return NO_SCORE
     return BASELINE if score.contrast is None else score.contrast.verdict
 
 
@@ -67,21 +69,35 @@ def settings_text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def other_cell(metric: MetricOutcome, arm: str) -> str:
+    """Return the score of the baseline, or an arm's difference to it; "missing" where there is neither."""
+    score = metric.arms[arm]
+    contrast = score.contrast
+    if score.mean is None:
+        return "missing"
+    if contrast is None:
+        return score_text(metric, score.mean)
+    if contrast.difference is None:
+        return f"({score_text(metric, score.mean)})"
+    mark = "*" if contrast.verdict in (BETTER, WORSE) else ""
+    return f"{difference_text(metric, contrast.difference)}{mark}"
+
+
 def cost_texts(costs: Costs) -> dict[str, str]:
     """Return what an arm costs, by column."""
     seconds, memory = costs.seconds_per_panorama, costs.peak_memory_mb
     return {
         "tokens": NOT_MEASURED if costs.tokens is None else count(round(costs.tokens)),
         "s / panorama": NOT_MEASURED if seconds is None else f"{seconds:.2f}",
-        "memory": NOT_MEASURED if memory is None else f"{memory:,.0f} MB",
+        "memory": NOT_MEASURED if memory is None else f"{memory / 1024:.1f}\u00a0GB",
         "trained": NOT_MEASURED if costs.trained_parameters is None else parameters(costs.trained_parameters),
     }
 
 
 def seeds_text(outcome: Outcome, arm: str) -> str:
     """Return how many runs of an arm finished, and how many did not."""
-    missing = len(outcome.failed[arm])
-    return f"{len(outcome.runs[arm])}" + (f" ({missing} missing)" if missing else "")
+    done, missing = len(outcome.runs[arm]), len(outcome.failed[arm])
+    return f"{done} of {done + missing}" if missing else f"{done}"
 
 
 def sentence(outcome: Outcome, metric: MetricOutcome, arm: str) -> str:

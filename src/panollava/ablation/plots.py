@@ -1,0 +1,205 @@
+"""The charts of a study: score against tokens, and how training went in every arm."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from panollava.ablation.statistics import Spread
+from panollava.evaluation.plot_look import NARROW_IN, WIDE_IN, add_legend, new_figure, plain_axes
+from panollava.evaluation.report_curves import Series, smoothed
+from panollava.evaluation.report_palette import Palette
+
+_LABEL_CHARACTERS = 34
+_COLUMNS = 4
+_STEPS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """An arm in the plot of score against tokens; ``spread`` is over seeds."""
+
+    name: str
+    tokens: float
+    score: float
+    spread: Spread | None
+    baseline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCurves:
+    """The losses of an arm's runs in one stage."""
+
+    name: str
+    train: tuple[Series, ...]
+    val: tuple[Series, ...]
+
+
+def tokens_figure(points: Sequence[Point], *, label: str, as_text: Callable[[float], str], palette: Palette) -> Figure:
+    """Draw every arm's score over its vision tokens, intervals over seeds, names at the right with a line to each.
+
+    Args:
+        points: the arms.
+        label: what the score is called.
+        as_text: how a score is written at the axis.
+        palette: the colours.
+    """
+    figure = new_figure(WIDE_IN, max(3.4, 0.6 + 0.3 * len(points)), palette)
+    axes, names = figure.subplots(1, 2, width_ratios=(5.2, 3.0), sharey=True)
+    plain_axes(axes, palette, grid="y")
+    plain_axes(names, palette, grid=None)
+    axes.set_xscale("log", base=2)
+    places = _beside(points)
+    for place, point in zip(places, points, strict=True):
+        colour = palette.chance if point.baseline else palette.model
+        if point.spread:
+            axes.plot([place] * 2, [point.spread.low, point.spread.high], color=colour, lw=1.6, zorder=2)
+        marker = "D" if point.baseline else "o"
+        axes.plot([place], [point.score], marker=marker, ms=7, color=colour, mec=palette.surface, mew=1.2, zorder=3)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xticks(sorted({point.tokens for point in points}) if len({p.tokens for p in points}) <= 6 else [])
+    if not len(axes.get_xticks()):
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.minorticks_off()
+    axes.set_xlim(0.8 * min(places), 1.25 * max(places))
+    axes.set_xlabel("vision tokens of a panorama", color=palette.muted)
+    axes.set_ylabel(label, color=palette.muted)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: as_text(value)))
+    _name_points(axes, names, points, places, palette)
+    return figure
+
+
+def _beside(points: Sequence[Point]) -> list[float]:
+    """Return where points stand: those of equal tokens side by side, a twentieth apart, in the order given."""
+    places = []
+    for index, point in enumerate(points):
+        equal = [i for i, other in enumerate(points) if other.tokens == point.tokens]
+        places.append(point.tokens * 1.05 ** (equal.index(index) - (len(equal) - 1) / 2))
+    return places
+
+
+def _name_points(axes: Axes, names: Axes, points: Sequence[Point], places: Sequence[float], palette: Palette) -> None:
+    """Write the names in a column of their own, from the best down, each joined to its point."""
+    low, high = axes.get_ylim()
+    names.set_xlim(0, 1)
+    names.set_xticks([])
+    names.tick_params(labelleft=False)
+    order = sorted(range(len(points)), key=lambda i: points[i].score)
+    heights = apart([points[i].score for i in order], gap=(high - low) * 0.055)
+    right = axes.get_xlim()[1]
+    bottom, top = min(low, *heights), max(high, *heights)
+    axes.set_ylim(bottom - 0.02 * (top - bottom), top + 0.02 * (top - bottom))
+    for height, i in zip(heights, order, strict=True):
+        point = points[i]
+        colour = palette.chance if point.baseline else palette.model
+        weight = "bold" if point.baseline else "normal"
+        names.text(0.06, height, shortened(point.name), va="center", size=8.5, color=palette.text, weight=weight,
+                   parse_math=False)  # fmt: skip
+        for where, ends in ((names, ([0.0, 0.045], [height] * 2)), (axes, ([places[i], right], [point.score, height]))):
+            where.plot(*ends, color=colour, lw=0.7, alpha=0.6, zorder=1, clip_on=False)
+
+
+def apart(heights: Sequence[float], *, gap: float) -> list[float]:
+    """Return rising heights moved as little as is needed to be a gap apart, around their middle.
+
+    Example:
+        >>> apart([0.0, 0.0, 5.0], gap=1.0)
+        [-0.5, 0.5, 5.0]
+    """
+    groups: list[tuple[float, int]] = []  # mean height, members: neighbours that touch become one block
+    for height in heights:
+        mean, members = height, 1
+        while groups and mean - members * gap / 2 < groups[-1][0] + groups[-1][1] * gap / 2:
+            other, more = groups.pop()
+            mean, members = (mean * members + other * more) / (members + more), members + more
+        groups.append((mean, members))
+    return [mean + gap * (i - (members - 1) / 2) for mean, members in groups for i in range(members)]
+
+
+def shortened(name: str) -> str:
+    """Return a name that fits a chart: the middle of a long one is left out.
+
+    Example:
+        >>> shortened("stages.finetune.lr.adapter=0.0002,views.kind=cubemap")
+        'stages.finetune.l...views.kind=cubemap'
+    """
+    if len(name) <= _LABEL_CHARACTERS:
+        return name
+    half = _LABEL_CHARACTERS // 2
+    return f"{name[:half]}...{name[-half:]}"
+
+
+def curves_figure(
+    arms: Sequence[ArmCurves], *, baseline: ArmCurves | None, palette: Palette, narrow: bool = False
+) -> Figure:
+    """Draw a panel per arm: training loss over steps, mean over seeds within lowest and highest, the baseline behind.
+
+    Args:
+        arms: the arms, the baseline among them.
+        baseline: drawn behind every other arm.
+        palette: the colours.
+        narrow: for a narrow screen.
+    """
+    columns = min(len(arms), 1 if narrow else _COLUMNS)
+    rows = math.ceil(len(arms) / columns)
+    figure = new_figure(NARROW_IN if narrow else max(4.8, WIDE_IN / _COLUMNS * columns), 0.5 + 2.0 * rows, palette)
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True)
+    for index, axes in enumerate(grid.flat):
+        plain_axes(axes, palette, grid="y")
+        if index >= len(arms):
+            axes.set_axis_off()
+            continue
+        arm = arms[index]
+        axes.set_title(shortened(arm.name), color=palette.text, size=9, weight="bold", loc="left", parse_math=False)
+        if baseline is not None and arm.name != baseline.name:
+            _draw_band(axes, baseline.train, palette.chance, behind=True)
+        _draw_band(axes, arm.train, palette.model)
+        _draw_band(axes, arm.val, palette.blind, marks=True)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+        if index + columns >= len(arms):
+            axes.tick_params(labelbottom=True)
+            axes.set_xlabel("step", color=palette.muted)
+        if index % columns == 0:
+            axes.set_ylabel("loss", color=palette.muted)
+    handles: list[Patch | Line2D] = [Line2D([], [], color=palette.model, lw=2, label="training (smoothed)")]
+    if any(arm.val for arm in arms):
+        handles.append(Line2D([], [], color=palette.blind, lw=1.6, marker="o", ms=4, label="validation"))
+    if baseline is not None and len(arms) > 1:
+        handles.append(Line2D([], [], color=palette.chance, lw=1.4, ls=(0, (3, 2)), label="training, baseline"))
+    add_legend(figure, handles, palette)
+    return figure
+
+
+def _draw_band(axes: Axes, runs: Sequence[Series], colour: str, *, behind: bool = False, marks: bool = False) -> None:
+    held = [run for run in runs if run.values]
+    if not held:
+        return
+    steps, values = aligned(held, smooth=not marks)
+    if len(held) > 1 and not behind:
+        axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.22, lw=0, zorder=2)
+    style = (0, (3, 2)) if behind else "-"
+    axes.plot(steps, values.mean(axis=0), color=colour, lw=1.4 if behind else 1.8, ls=style, zorder=3,
+              marker="o" if marks else "", ms=4)  # fmt: skip
+
+
+def aligned(runs: Sequence[Series], *, smooth: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the steps that all runs cover, and the values of each run at them, (runs, steps).
+
+    Example:
+        >>> steps, values = aligned([Series((0, 2), (1.0, 3.0)), Series((0, 1, 4), (0.0, 1.0, 4.0))], smooth=False)
+        >>> steps.tolist(), values.tolist()
+        ([0.0, 1.0, 2.0], [[1.0, 2.0, 3.0], [0.0, 1.0, 2.0]])
+    """
+    low, high = max(run.steps[0] for run in runs), min(run.steps[-1] for run in runs)
+    every = np.unique(np.concatenate([np.asarray(run.steps, dtype=float) for run in runs]))
+    steps = every[(every >= low) & (every <= high)] if low <= high else every
+    steps = steps[:: math.ceil(len(steps) / _STEPS) or 1]
+    values = [np.interp(steps, run.steps, smoothed(run) if smooth else run.values) for run in runs]
+    return steps, np.stack(values)
