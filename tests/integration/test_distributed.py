@@ -7,10 +7,12 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
+ROOT = Path(__file__).parents[2]
 STEPS = [f"stages.{name}.max_steps=3" for name in ("vision", "resampler", "finetune")]
 RECIPES = {
     # three panoramas a batch: one process has two of them, the other one; the last batch of an epoch has fewer
@@ -92,3 +94,25 @@ def test_two_processes_match_one(tree_of, one_process, tmp_path, recipe, strateg
     told = [name for name in one if not name.endswith("k_proj.bias")]
     far = {name: float((one[name] - two[name]).norm() / one[name].norm().clamp(min=1e-6)) for name in told}
     assert max(far.values()) < 5e-3, sorted(far.items(), key=lambda item: -item[1])[:5]
+
+
+@pytest.mark.slow
+def test_the_slurm_script_trains(tree_of, one_process, tmp_path):
+    """The script as it is, with stand-ins for what only a cluster has: two processes on one machine."""
+    stand_ins = {"srun": 'exec "$@"', "scontrol": "echo localhost"}
+    for name, text in stand_ins.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    tree = tree_of("plain")
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps({**tree, "paths": {**tree["paths"], "runs": str(tmp_path)}}))
+    environment = {
+        **os.environ, "PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1", "SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "one", "SLURM_NNODES": "1",
+        "SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_GPUS_ON_NODE": "2",
+    }  # fmt: skip
+    command = ["bash", str(ROOT / "scripts" / "train.sbatch"), str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[:6000]
+    alone = {name: loss for name, loss, _ in losses(one_process("plain"))}
+    assert {name: pytest.approx(loss, rel=2e-4) for name, loss, _ in losses(tmp_path / "tiny")} == alone
