@@ -9,7 +9,9 @@ header,main,footer{max-width:76rem}
 .verdicts li:last-child{border-bottom:0}
 #arms table,#others table,#groups table{font-size:.88rem}
 #arms tbody th,#others tbody th,#groups tbody th{min-width:9rem;max-width:18rem}
-#arms thead th{overflow-wrap:normal}
+#arms thead th{overflow-wrap:normal;max-width:9rem}
+#arms tbody th{overflow-wrap:anywhere}
+#samples .erp{max-width:34rem}
 #arms td .note,#arms td .verdict{white-space:nowrap}
 #groups .theme>*{color:var(--muted);font-weight:600;padding-top:1.1rem}
 #groups thead .number,#others thead .number{max-width:9rem;min-width:5.2rem;vertical-align:bottom}

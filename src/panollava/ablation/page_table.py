@@ -1,5 +1,8 @@
 """The page's first sections: the verdict, one sentence per arm, and the table whose rows show only what differs."""
 
+from collections.abc import Sequence
+
+from panollava.ablation.arms import short_key
 from panollava.ablation.outcome import MetricOutcome, Outcome
 from panollava.ablation.statistics import BETTER, SAME, WORSE
 from panollava.ablation.words import (
@@ -45,36 +48,42 @@ def arms(outcome: Outcome) -> Html:
     if metric is None:
         return section("arms", "Arms", absent(NO_SCORES))
     varied = outcome.study.varied
-    heads = ["Arm", *varied, metric.label, "Difference", "p", "Verdict", "Blind", "Shuffled"]
-    heads += ["Tokens", "s / panorama", "Memory", "Trained", "Seeds"]
+    heads = ["Arm", *(_key_head(key, varied) for key in varied), metric.label, "Difference", "Verdict"]
+    heads += [_two("Blind", "shuffled"), _two("Tokens", "s / panorama"), _two("Memory", "trained"), "Seeds"]
     rows = [_row(outcome, metric, arm.name) for arm in outcome.study.arms]
-    numeric = [i for i, name in enumerate(heads) if i > len(varied) and name != "Verdict"]
+    numeric = [i for i, head in enumerate(heads) if i > len(varied) and head != "Verdict"]
     caption = f"{metric.label} of every arm, with what it costs"
-    return section("arms", "Arms", table(heads, rows, caption=caption, numeric=numeric),
-                   tag("p", legend(outcome), attrs={"class": "note"}))  # fmt: skip
+    note = tag("p", legend(outcome), attrs={"class": "note"})
+    return section("arms", "Arms", table(heads, rows, caption=caption, numeric=numeric), note)
+
+
+def _key_head(key: str, keys: Sequence[str]) -> Html:
+    """Return a setting's name short, with the whole one where the reader points at it; it may break at its dots."""
+    parts = short_key(key, dict.fromkeys(keys)).split(".")
+    return tag("span", join(parts, between=Html(".<wbr>")), attrs={"title": key})
 
 
 def _row(outcome: Outcome, metric: MetricOutcome, name: str) -> list[str]:
     arm, score = outcome.arm(name), metric.arms[name]
-    contrast = score.contrast
+    contrast, costs = score.contrast, cost_texts(outcome.costs[name])
+    settings = [settings_text(arm.settings[key]) if key in arm.settings else "" for key in outcome.study.varied]
+    between = spread_text(metric, contrast.interval, signed=True) if contrast else ""
+    p = f"p {p_text(contrast.p_holm)}" if contrast and contrast.p_holm is not None else ""
     return [
         name,
-        *(settings_text(arm.settings[key]) if key in arm.settings else "" for key in outcome.study.varied),
+        *settings,
         _two(score_text(metric, score.mean), spread_text(metric, score.seeds)),
-        _two(difference_text(metric, contrast.difference), spread_text(metric, contrast.interval, signed=True))
-        if contrast
-        else "",
-        p_text(contrast.p_holm) if contrast else "",
-        verdict_mark(metric, name),
-        score_text(metric, score.blind),
-        score_text(metric, score.shuffled),
-        *cost_texts(outcome.costs[name]).values(),
+        _two(difference_text(metric, contrast.difference), between) if contrast else "",
+        _two(verdict_mark(metric, name), p),
+        _two(score_text(metric, score.blind), score_text(metric, score.shuffled)),
+        _two(costs["tokens"], costs["s / panorama"]),
+        _two(costs["memory"], costs["trained"]),
         seeds_text(outcome, name),
     ]
 
 
 def _two(value: str, between: str) -> Html:
-    """Return a value above its interval."""
+    """Return a value above what belongs to it."""
     return (
         join([value, tag("span", between, attrs={"class": "note"})], between=Html("<br>")) if between else escape(value)
     )

@@ -105,7 +105,7 @@ def sentence(outcome: Outcome, metric: MetricOutcome, arm: str) -> str:
     score = metric.arms[arm]
     contrast = score.contrast
     if score.mean is None:
-        return f"{arm} has no score: {score.reason}."
+        return f"{arm} has no score: {_why_none(outcome, arm) or score.reason}."
     if contrast is None:
         return f"{arm} is the baseline, with {score_text(metric, score.mean)} over {_seeds(len(score.by_seed))}."
     start = f"{arm} is {contrast.verdict} than {outcome.study.baseline}"
@@ -121,6 +121,14 @@ def _found(metric: MetricOutcome, contrast: Contrast) -> str:
     size = f"{difference_text(metric, contrast.difference)}{unit}"
     between = spread_text(metric, contrast.interval, signed=True)
     return f"{size} {between}, corrected p {p_text(contrast.p_holm)}, {_seeds(contrast.seeds)}"
+
+
+def _why_none(outcome: Outcome, arm: str) -> str:
+    """Say how many runs of an arm without a finished one are missing, and why the first is."""
+    missing = outcome.failed[arm]
+    if outcome.runs[arm] or not missing:
+        return ""
+    return f"{counted(len(missing), 'run')} did not finish, the first because: {missing[0][1].rstrip('.')}"
 
 
 def _seeds(number: int) -> str:
