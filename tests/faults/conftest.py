@@ -101,8 +101,11 @@ class TrainingRun:
         self.server, self.log = server, folder / "log.txt"
         self.folder = folder / "runs" / "tiny"
         folder.mkdir(parents=True, exist_ok=True)
-        config = folder / "config.yaml"
-        config.write_text(json.dumps({**tree, "paths": {**tree["paths"], "runs": str(folder / "runs")}}))
+        config, data = folder / "config.yaml", folder / "data"
+        data.mkdir()  # features of its own, for a run may be killed while it encodes
+        for made in Path(tree["paths"]["data"]).glob("surroundqa-*"):
+            (data / made.name).symlink_to(made)
+        config.write_text(json.dumps({**tree, "paths": {"runs": str(folder / "runs"), "data": str(data)}}))
         self.argv = ["train", "--config", str(config), "--resume", "auto"]
 
     def go(self, *, signals: Sequence[tuple[float, int]] = (), after: str = "", die_at: int | None = None) -> int:
@@ -128,11 +131,15 @@ class TrainingRun:
 
 @pytest.fixture(scope="session")
 def training_run(
-    server: RunServer, tiny_tree: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+    server: RunServer,
+    tiny_tree: Callable[..., dict[str, Any]],
+    panoramas: Callable[[str], list[Any]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[..., TrainingRun]:
     """Return a maker of runs: three stages of some steps, of random augmentation and dropout."""
     from panollava.config import build_config, to_dict
 
+    panoramas("train")  # the data are made once, for all runs
     root = tmp_path_factory.mktemp("fault-runs")
     count = iter(range(10**6))
 

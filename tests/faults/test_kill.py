@@ -11,12 +11,13 @@ RECIPES = {
     "plain": (*STEPS,),
     "workers": (*STEPS, "data.workers=2"),
     "accumulation": (*STEPS, *(f"stages.{name}.accumulation=2" for name in ("vision", "resampler", "finetune"))),
+    "features": (*STEPS, "data.augment.yaw=stride", "data.augment.mirror=0", "data.augment.roll_jitter_deg=0"),
     "average": (*STEPS, "trainer.ema_decay=0.9"),
 }
 NAMES = tuple(RECIPES)
 
 
-@pytest.mark.parametrize("number", range(70 if ALL else 4))
+@pytest.mark.parametrize("number", range(70 if ALL else 5))
 def test_a_run_killed_at_a_random_time(training_run, undisturbed, number, record_property):
     recipe = RECIPES[NAMES[number % len(NAMES)]]
     wanted, seconds = undisturbed(*recipe)
@@ -29,7 +30,7 @@ def test_a_run_killed_at_a_random_time(training_run, undisturbed, number, record
     assert run.weights() == wanted
 
 
-@pytest.mark.parametrize("number", range(40 if ALL else 4))
+@pytest.mark.parametrize("number", range(40 if ALL else 5))
 def test_a_run_killed_inside_a_save(training_run, undisturbed, number, record_property):
     recipe = RECIPES[NAMES[number % len(NAMES)]]
     wanted, _ = undisturbed(*recipe)
