@@ -64,6 +64,7 @@ def _spread(words: list[str], *, devices: int) -> int:
         nproc_per_node=devices,
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
+        run_id="panollava",
         max_restarts=0,
         monitor_interval=0.2,
     )

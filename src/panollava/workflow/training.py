@@ -68,6 +68,8 @@ class ThreeStageTrainer:
             raise ConfigError("no stage is left to train; the blind baseline needs a stage that trains the adapter")
         quiet_libraries()
         ranks.join(accelerator=self.config.trainer.accelerator)
+        if ranks.planned() > 1:
+            logger.info("%d processes share each batch", ranks.planned())
         with ranks.lead_first():
             ensure_synthetic(self.config)
         run, at = self._agreed_beginning(rows, resume)
