@@ -5,6 +5,7 @@ import datetime
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from panollava.checkpoints.durable import OLD, is_stranded
 from panollava.checkpoints.manifest import MANIFEST, META, Contents
@@ -42,6 +43,41 @@ class Listing:
         if self.damage is not None:
             return "damaged"
         return "ok" if self.meta is None or self.meta.finished or self.name == BEST else "unfinished"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as a plain tree; what cannot be read is None."""
+        meta = self.meta
+        told: dict[str, Any] = dict.fromkeys(("run", "stage", "epoch", "step", "views", "blind", "val_loss", "created"))
+        if meta is not None:
+            told = {
+                "run": meta.name,
+                "stage": meta.stage,
+                "epoch": meta.epoch,
+                "step": meta.step,
+                "views": meta.views,
+                "blind": meta.blind,
+                "val_loss": meta.val_loss,
+                "created": meta.created,
+            }
+        return {"path": str(self.folder), **told, "bytes": self.bytes, "state": self.state, "damage": self.damage}
+
+
+def found_below(root: Path, *, verify: bool = False) -> list[Listing]:
+    """Return every checkpoint below a folder, of which there is at least one.
+
+    Args:
+        root: The folder.
+        verify: Read every byte.
+
+    Raises:
+        CheckpointError: If there is none.
+    """
+    if not root.is_dir():
+        raise CheckpointError(f"{root} is no directory; give one that holds checkpoints")
+    found = list_checkpoints(root, verify=verify)
+    if not found:
+        raise CheckpointError(f"no checkpoint below {root}; a checkpoint is a directory with a {MANIFEST}")
+    return found
 
 
 def list_checkpoints(root: Path, *, verify: bool = False) -> list[Listing]:
