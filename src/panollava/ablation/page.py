@@ -4,6 +4,8 @@ Style and pictures are inside; there is no script and no request, and all text o
 report (``evaluation.report``), whose look it has.
 """
 
+from functools import partial
+
 from panollava.ablation import page_facts, page_groups, page_samples, page_table
 from panollava.ablation.breakdown import breakdown
 from panollava.ablation.outcome import Outcome
@@ -71,12 +73,12 @@ def _tokens(outcome: Outcome) -> Html:
             points.append(Point(arm.name, tokens, score.mean, score.seeds, arm.name == outcome.study.baseline))
     if metric is None or not points:
         return section("tokens", title, absent("No arm has both a score and a number of tokens."))
-    words = ", ".join(f"{p.name}: {score_text(metric, p.score)} at {p.tokens:,.0f} tokens" for p in points)
+    as_text = partial(score_text, metric)
+    words = ", ".join(f"{p.name}: {as_text(p.score)} at {p.tokens:,.0f} tokens" for p in points)
     chart = picture(
-        lambda palette: tokens_figure(
-            points, label=metric.label, as_text=lambda value: score_text(metric, value), palette=palette
-        ),
+        lambda palette: tokens_figure(points, label=metric.label, as_text=as_text, palette=palette),
         f"{metric.label} over vision tokens. {words}",
+        narrow=lambda palette: tokens_figure(points, label=metric.label, as_text=as_text, palette=palette, narrow=True),
     )
     note = (
         "Lines are 95 % intervals over seeds. Arms with equal tokens stand side by side. The diamond is the baseline. "

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from panollava import __version__
 from panollava.ablation.folder import RunRecord
 from panollava.ablation.outcome import Outcome
+from panollava.ablation.page_table import breakable
 from panollava.ablation.runs import StudyRun
 from panollava.evaluation.report_html import Html, absent, section, table, tag
 from panollava.evaluation.report_text import NOT_MEASURED, duration, percent
@@ -22,7 +23,7 @@ def failures(outcome: Outcome) -> Html:
     """Return the runs that give no score, with their errors."""
     title = "Runs without a score"
     rows = [
-        [arm, str(run.seed), run.status, tag("code", reason)]
+        [breakable(arm), str(run.seed), run.status, tag("code", reason)]
         for arm, runs in outcome.failed.items()
         for run, reason in runs
     ]
@@ -56,7 +57,7 @@ def _row(arm: str, run: StudyRun) -> list[str]:
     scores, blind = run.run.scores.model, run.run.scores.blind
     seconds = run.record.seconds
     return [
-        arm,
+        breakable(arm),
         str(run.record.seed),
         percent(scores.accuracy),
         percent(blind.accuracy if blind else None),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from panollava.ablation.breakdown import Cell
 from panollava.ablation.outcome import MetricOutcome, Outcome
+from panollava.ablation.page_table import breakable
 from panollava.ablation.statistics import Contrast
 from panollava.ablation.words import other_cell
 from panollava.evaluation.report_html import Html, absent, join, section, table, tag
@@ -21,12 +22,12 @@ def other_metrics(outcome: Outcome) -> Html:
     if not metrics:
         return section("others", title, absent("There is no other score."))
     heads = ["Arm", *(f"{metric.label} {_UP if metric.higher_is_better else _DOWN}" for metric in metrics)]
-    rows = [[arm.name, *(other_cell(metric, arm.name) for metric in metrics)] for arm in outcome.study.arms]
+    rows = [[breakable(arm.name), *(other_cell(metric, arm.name) for metric in metrics)] for arm in outcome.study.arms]
     numbers = table(
         heads, rows, caption="Differences to the baseline in every other score", numeric=range(1, len(heads))
     )
     note = (
-        f"The line of {outcome.study.baseline} has its scores, the others their differences to it. * holds after "
+        "The line of the baseline has its scores, the others their differences to it. * holds after "
         "correction for the number of arms; the number of metrics is not corrected for, so these are hints. In "
         "parentheses: a score that cannot be compared."
     )
@@ -69,7 +70,7 @@ def groups(outcome: Outcome, cells: Sequence[Cell]) -> Html:
     if not cells:
         return section("groups", title, absent("No question of this test has a short answer that is right or wrong."))
     arms = [arm.name for arm in outcome.study.arms if arm.name != outcome.study.baseline]
-    heads = ["Questions about", "asked", outcome.study.baseline, *arms]
+    heads = ["Questions about", "asked", *(breakable(name) for name in (outcome.study.baseline, *arms))]
     rows: list[Html] = []
     for index, cell in enumerate(cells):
         if index == 0 or cells[index - 1].theme != cell.theme:

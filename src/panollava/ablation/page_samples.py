@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from panollava.ablation.outcome import Outcome
+from panollava.ablation.page_table import breakable
 from panollava.ablation.runs import StudyRun
 from panollava.data.manifest import PanoramaSamples, Sample, group_by_image
 from panollava.evaluation.report_html import Html, absent, join, section, table, tag
@@ -81,7 +82,7 @@ def _card(panorama: PanoramaSamples, answers: Mapping[str, Answers], run: StudyR
     rows_of = {key: next(held[key] for held in answers.values() if key in held) for key in keys}
     name = panorama.samples[0].image.name
     heads = ["Arm", *(_question(rows_of[key]) for key in keys)]
-    body = [[arm, *(_answer(held.get(key)) for key in keys)] for arm, held in answers.items()]
+    body = [[breakable(arm), *(_answer(held.get(key)) for key in keys)] for arm, held in answers.items()]
     numbers = table(heads, body, caption=f"Answers about {name}")
     return tag(
         "article", tag("h3", name), panorama_picture(panorama, run.run.images), numbers, attrs={"class": "panorama"}

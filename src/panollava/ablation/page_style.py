@@ -2,6 +2,10 @@
 
 STYLE = """
 main section{overflow-wrap:anywhere}
+main section th{overflow-wrap:break-word}
+main section td{overflow-wrap:break-word}
+main section code{overflow-wrap:anywhere}
+#failed td:last-child{min-width:16rem}
 header,main,footer{max-width:76rem}
 .verdicts{margin:0;padding:0;list-style:none}
 .verdicts li{display:grid;grid-template-columns:8.5rem minmax(0,1fr);gap:.2rem 1rem;padding:.42rem 0;
@@ -10,7 +14,6 @@ header,main,footer{max-width:76rem}
 #arms table,#others table,#groups table{font-size:.88rem}
 #arms tbody th,#others tbody th,#groups tbody th{min-width:9rem;max-width:18rem}
 #arms thead th{overflow-wrap:normal;max-width:9rem}
-#arms tbody th{overflow-wrap:anywhere}
 #samples .erp{max-width:34rem}
 #arms td .note,#arms td .verdict{white-space:nowrap}
 #groups .theme>*{color:var(--muted);font-weight:600;padding-top:1.1rem}

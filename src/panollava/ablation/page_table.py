@@ -1,5 +1,6 @@
 """The page's first sections: the verdict, one sentence per arm, and the table whose rows show only what differs."""
 
+import re
 from collections.abc import Sequence
 
 from panollava.ablation.arms import short_key
@@ -59,8 +60,17 @@ def arms(outcome: Outcome) -> Html:
 
 def _key_head(key: str, keys: Sequence[str]) -> Html:
     """Return a setting's name short, with the whole one where the reader points at it; it may break at its dots."""
-    parts = short_key(key, dict.fromkeys(keys)).split(".")
-    return tag("span", join(parts, between=Html(".<wbr>")), attrs={"title": key})
+    return tag("span", breakable(short_key(key, dict.fromkeys(keys))), attrs={"title": key})
+
+
+def breakable(name: str) -> Html:
+    """Return a name that may break into lines behind its commas, dots, hyphens and equals signs.
+
+    Example:
+        >>> breakable("views.kind=e2p")
+        'views.<wbr>kind=<wbr>e2p'
+    """
+    return join(re.findall(r"[^,.=_-]*[,.=_-]|[^,.=_-]+", name), between=Html("<wbr>"))
 
 
 def _row(outcome: Outcome, metric: MetricOutcome, name: str) -> list[str]:
@@ -70,7 +80,7 @@ def _row(outcome: Outcome, metric: MetricOutcome, name: str) -> list[str]:
     between = spread_text(metric, contrast.interval, signed=True) if contrast else ""
     p = f"p {p_text(contrast.p_holm)}" if contrast and contrast.p_holm is not None else ""
     return [
-        name,
+        breakable(name),
         *settings,
         _two(score_text(metric, score.mean), spread_text(metric, score.seeds)),
         _two(difference_text(metric, contrast.difference), between) if contrast else "",

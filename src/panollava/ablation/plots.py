@@ -1,6 +1,7 @@
 """The charts of a study: score against tokens, and how training went in every arm."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,15 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from panollava.ablation.statistics import Spread
 from panollava.evaluation.plot_look import NARROW_IN, WIDE_IN, add_legend, new_figure, plain_axes
 from panollava.evaluation.report_curves import Series, smoothed
 from panollava.evaluation.report_palette import Palette
 
-_LABEL_CHARACTERS = 34
+_LABEL_CHARACTERS = 40
 _COLUMNS = 4
+_TICKS = 6
 _STEPS = 200
 
 
@@ -41,7 +43,9 @@ class ArmCurves:
     val: tuple[Series, ...]
 
 
-def tokens_figure(points: Sequence[Point], *, label: str, as_text: Callable[[float], str], palette: Palette) -> Figure:
+def tokens_figure(
+    points: Sequence[Point], *, label: str, as_text: Callable[[float], str], palette: Palette, narrow: bool = False
+) -> Figure:
     """Draw every arm's score over its vision tokens, intervals over seeds, names at the right with a line to each.
 
     Args:
@@ -49,12 +53,13 @@ def tokens_figure(points: Sequence[Point], *, label: str, as_text: Callable[[flo
         label: what the score is called.
         as_text: how a score is written at the axis.
         palette: the colours.
+        narrow: for a narrow screen.
     """
-    figure = new_figure(WIDE_IN, max(3.4, 0.6 + 0.3 * len(points)), palette)
-    axes, names = figure.subplots(1, 2, width_ratios=(5.2, 3.0), sharey=True)
+    width = NARROW_IN if narrow else WIDE_IN
+    figure = new_figure(width, max(3.4, 0.6 + 0.34 * len(points)), palette)
+    axes, names = figure.subplots(1, 2, width_ratios=(5.0, 3.2 if not narrow else 5.0), sharey=True)
     plain_axes(axes, palette, grid="y")
     plain_axes(names, palette, grid=None)
-    axes.set_xscale("log", base=2)
     places = _beside(points)
     for place, point in zip(places, points, strict=True):
         colour = palette.chance if point.baseline else palette.model
@@ -62,18 +67,23 @@ def tokens_figure(points: Sequence[Point], *, label: str, as_text: Callable[[flo
             axes.plot([place] * 2, [point.spread.low, point.spread.high], color=colour, lw=1.6, zorder=2)
         marker = "D" if point.baseline else "o"
         axes.plot([place], [point.score], marker=marker, ms=7, color=colour, mec=palette.surface, mew=1.2, zorder=3)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xticks(sorted({point.tokens for point in points}) if len({p.tokens for p in points}) <= 6 else [])
-    if not len(axes.get_xticks()):
-        axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.minorticks_off()
-    axes.set_xlim(0.8 * min(places), 1.25 * max(places))
+    _token_axis(axes, points, places)
     axes.set_xlabel("vision tokens of a panorama", color=palette.muted)
     axes.set_ylabel(label, color=palette.muted)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: as_text(value)))
-    _name_points(axes, names, points, places, palette)
+    _name_points(axes, names, points, places, palette, characters=18 if narrow else _LABEL_CHARACTERS)
     return figure
+
+
+def _token_axis(axes: Axes, points: Sequence[Point], places: Sequence[float]) -> None:
+    """Set a logarithmic axis with a tick at every number of tokens, or at powers of two where there are many."""
+    axes.set_xscale("log", base=2)
+    tokens = sorted({point.tokens for point in points})
+    if len(tokens) <= _TICKS:
+        axes.set_xticks(tokens)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.minorticks_off()
+    axes.set_xlim(0.8 * min(places), 1.25 * max(places))
 
 
 def _beside(points: Sequence[Point]) -> list[float]:
@@ -85,23 +95,32 @@ def _beside(points: Sequence[Point]) -> list[float]:
     return places
 
 
-def _name_points(axes: Axes, names: Axes, points: Sequence[Point], places: Sequence[float], palette: Palette) -> None:
+def _name_points(
+    axes: Axes,
+    names: Axes,
+    points: Sequence[Point],
+    places: Sequence[float],
+    palette: Palette,
+    *,
+    characters: int,
+) -> None:
     """Write the names in a column of their own, from the best down, each joined to its point."""
     low, high = axes.get_ylim()
     names.set_xlim(0, 1)
     names.set_xticks([])
     names.tick_params(labelleft=False)
     order = sorted(range(len(points)), key=lambda i: points[i].score)
-    heights = apart([points[i].score for i in order], gap=(high - low) * 0.055)
+    lines = 2 if any(len(point.name) > characters for point in points) else 1
+    heights = apart([points[i].score for i in order], gap=(high - low) * 0.055 * lines)
     right = axes.get_xlim()[1]
     bottom, top = min(low, *heights), max(high, *heights)
     axes.set_ylim(bottom - 0.02 * (top - bottom), top + 0.02 * (top - bottom))
     for height, i in zip(heights, order, strict=True):
         point = points[i]
         colour = palette.chance if point.baseline else palette.model
-        weight = "bold" if point.baseline else "normal"
-        names.text(0.06, height, shortened(point.name), va="center", size=8.5, color=palette.text, weight=weight,
-                   parse_math=False)  # fmt: skip
+        text = names.text(0.06, height, wrapped(point.name, width=characters), va="center", color=palette.text)
+        text.set(fontsize=8.5 if characters == _LABEL_CHARACTERS else 6.5, parse_math=False)
+        text.set_fontweight("bold" if point.baseline else "normal")
         for where, ends in ((names, ([0.0, 0.045], [height] * 2)), (axes, ([places[i], right], [point.score, height]))):
             where.plot(*ends, color=colour, lw=0.7, alpha=0.6, zorder=1, clip_on=False)
 
@@ -123,17 +142,24 @@ def apart(heights: Sequence[float], *, gap: float) -> list[float]:
     return [mean + gap * (i - (members - 1) / 2) for mean, members in groups for i in range(members)]
 
 
-def shortened(name: str) -> str:
-    """Return a name that fits a chart: the middle of a long one is left out.
+def wrapped(name: str, *, width: int, lines: int = 2) -> str:
+    """Return a name in lines for a chart, broken behind a comma, dot, hyphen or equals sign; dots where it is cut.
 
     Example:
-        >>> shortened("stages.finetune.lr.adapter=0.0002,views.kind=cubemap")
-        'stages.finetune.l...views.kind=cubemap'
+        >>> wrapped("views.kind=cubemap,lora.r=16", width=20).splitlines()
+        ['views.kind=cubemap,', 'lora.r=16']
+        >>> wrapped("views.kind=cubemap", width=30)
+        'views.kind=cubemap'
     """
-    if len(name) <= _LABEL_CHARACTERS:
-        return name
-    half = _LABEL_CHARACTERS // 2
-    return f"{name[:half]}...{name[-half:]}"
+    held = [""]
+    for part in re.findall(r"[^,.=_-]*[,.=_-]?", name):
+        if held[-1] and len(held[-1]) + len(part) > width:
+            held.append("")
+        held[-1] += part
+    held = [line if len(line) <= width else f"{line[: width - 3]}..." for line in held]
+    if len(held) > lines:
+        held = [*held[: lines - 1], f"{held[lines - 1][: width - 3]}..."]
+    return "\n".join(held)
 
 
 def curves_figure(
@@ -157,7 +183,9 @@ def curves_figure(
             axes.set_axis_off()
             continue
         arm = arms[index]
-        axes.set_title(shortened(arm.name), color=palette.text, size=9, weight="bold", loc="left", parse_math=False)
+        axes.set_title(
+            wrapped(arm.name, width=26), color=palette.text, size=8, weight="bold", loc="left", parse_math=False
+        )
         if baseline is not None and arm.name != baseline.name:
             _draw_band(axes, baseline.train, palette.chance, behind=True)
         _draw_band(axes, arm.train, palette.model)

@@ -108,9 +108,9 @@ def sentence(outcome: Outcome, metric: MetricOutcome, arm: str) -> str:
         return f"{arm} has no score: {_why_none(outcome, arm) or score.reason}."
     if contrast is None:
         return f"{arm} is the baseline, with {score_text(metric, score.mean)} over {_seeds(len(score.by_seed))}."
-    start = f"{arm} is {contrast.verdict} than {outcome.study.baseline}"
+    start = f"{arm} is {contrast.verdict} than the baseline"
     if contrast.verdict == SAME:
-        start = f"{arm} is not shown to differ from {outcome.study.baseline}"
+        start = f"{arm} is not shown to differ from the baseline"
     elif contrast.verdict not in (BETTER, WORSE):
         return f"{arm} was not tested: {contrast.reason}."
     return f"{start}: {_found(metric, contrast)}."
@@ -145,7 +145,7 @@ def legend(outcome: Outcome) -> str:
     over = f" on {counted(images, 'panorama')}" if images else ""
     return (
         f"{metric.label}{direction}{over}: mean over seeds with its 95 % interval over seeds. Difference: paired with "
-        f"{outcome.study.baseline} by seed and panorama, 95 % interval over seeds and panoramas; p: corrected for the "
+        f"the baseline by seed and panorama, 95 % interval over seeds and panoramas; p: corrected for the "
         "number of arms (Holm). 'Not different' means that no difference was shown, not that there is none. Blind: "
         "trained without images; shuffled: asked with another panorama's image."
     )
