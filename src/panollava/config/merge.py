@@ -41,7 +41,7 @@ def apply_override(data: dict[str, Any], override: str) -> dict[str, Any]:
     """Return data with one ``dotted.path=value`` applied; the value is read as YAML.
 
     A path element is a key, an index of a list (``stages.0``), or the name of a list entry
-    (``stages.finetune``).
+    (``stages.finetune``), which null removes.
 
     Raises:
         ConfigError: if the text has no ``=``, no value, or a path that leads nowhere.
@@ -49,6 +49,8 @@ def apply_override(data: dict[str, Any], override: str) -> dict[str, Any]:
     Example:
         >>> apply_override({"a": {"b": 1}}, "a.b=5e-4")
         {'a': {'b': 0.0005}}
+        >>> apply_override({"stages": [{"name": "vision"}, {"name": "finetune"}]}, "stages.vision=null")
+        {'stages': [{'name': 'finetune'}]}
     """
     dotted, equals, text = override.partition("=")
     keys = [key.strip() for key in dotted.split(".")]
@@ -81,6 +83,8 @@ def _replace(node: Any, keys: list[str], value: Any, *, done: list[str]) -> Any:
         return section
     if isinstance(node, list):
         index = _index_of(node, key, path=path)
+        if not rest and value is None and _is_named_list(node):
+            return [item for position, item in enumerate(node) if position != index]
         return [
             _replace(item, rest, value, done=[*done, key]) if position == index else item
             for position, item in enumerate(node)
