@@ -10,13 +10,13 @@ shown and not tested.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from panollava.data.manifest import Sample
-from panollava.evaluation.report_scores import CaptionScore
+from panollava.evaluation.report_scores import CaptionScore, ModelScores
 from panollava.evaluation.score import is_question
 from panollava.metrics.accuracy import exact_match
 from panollava.metrics.bootstrap import by_cluster
@@ -57,14 +57,14 @@ class Scored:
 
 
 def run_figures(
-    path: Path, samples: Sequence[Sample], captions: Sequence[CaptionScore], *, tokenizer: str | None
+    path: Path, samples: Sequence[Sample], told: ModelScores, *, tokenizer: str | None
 ) -> dict[str, Scored]:
     """Return the scores of a run by name, accuracy first.
 
     Args:
         path: its predictions.csv.
         samples: the same file's rows.
-        captions: the caption metrics in its metrics.json.
+        told: the model's scores in its metrics.json.
         tokenizer: ``evaluation.tokenizer`` of the run.
 
     Raises:
@@ -73,13 +73,13 @@ def run_figures(
     """
     found = {}
     asked = [sample for sample in samples if is_question(sample)]
-    told = [sample for sample in samples if not is_question(sample)] or list(samples)
+    captioned = [sample for sample in samples if not is_question(sample)] or list(samples)
     if asked:
-        found[ACCURACY] = accuracy_of(asked)
-    items = _items(told)
-    names = [score.name for score in captions if score.name in METRICS and score.value is not None]
+        found[ACCURACY] = _agreeing(accuracy_of(asked), told.accuracy)
+    items = _items(captioned)
+    names = [score.name for score in told.captions if score.name in METRICS and score.value is not None]
     results = {r.name: r for r in score_items(items, metrics=names, tokenizer=tokenizer).results} if names else {}
-    for score in captions:
+    for score in told.captions:
         found[score.name] = _caption(score, results.get(score.name), items)
     return {**found, **_perplexity(path)}
 
@@ -93,13 +93,13 @@ def accuracy_of(asked: Sequence[Sample]) -> Scored:
     return Scored(ACCURACY, "accuracy", float(correct.mean()), signature=signature, questions=digest, totals=totals)
 
 
-def _items(told: Sequence[Sample]) -> Items:
+def _items(captioned: Sequence[Sample]) -> Items:
     """Return what the run itself scored with caption metrics (``evaluation.score``)."""
     return group_rows(
-        [s.prediction or "" for s in told],
-        [s.answer or "" for s in told],
-        images=[str(s.image) for s in told],
-        queries=[s.query for s in told],
+        [s.prediction or "" for s in captioned],
+        [s.answer or "" for s in captioned],
+        images=[str(s.image) for s in captioned],
+        queries=[s.query for s in captioned],
     )
 
 
@@ -110,16 +110,20 @@ def _caption(score: CaptionScore, result: MetricResult | None, items: Items) -> 
         return plain
     if result is None or result.value is None or result.totals is None:
         reason = result.reason if result is not None and result.reason else "no figures of single images"
-        return _with(plain, reason)
-    if abs(result.value - score.value) > _AGREE * max(1.0, abs(score.value)):
-        return _with(plain, f"scored anew it is {result.value:.6f}, not the run's {score.value:.6f}")
+        return replace(plain, reason=reason)
     digest = _digest([(i, q, *r) for i, q, r in zip(items.images, items.queries, items.references, strict=True)])
     totals = _by_image(result.totals, items.images)
-    return Scored(score.name, label, score.value, score.higher_is_better, score.signature, "", digest, totals)
+    anew = replace(plain, value=result.value, questions=digest, totals=totals)
+    return _agreeing(anew, score.value)
 
 
-def _with(scored: Scored, reason: str) -> Scored:
-    return Scored(scored.name, scored.label, scored.value, scored.higher_is_better, scored.signature, reason)
+def _agreeing(anew: Scored, told: float | None) -> Scored:
+    """Return a score as it was computed anew, or without figures of images where the run told another."""
+    if anew.value is None or (told is not None and abs(anew.value - told) <= _AGREE * max(1.0, abs(told))):
+        return anew
+    run = "none" if told is None else f"{told:.6f}"
+    reason = f"computed anew from predictions.csv it is {anew.value:.6f}, and metrics.json says {run}"
+    return replace(anew, value=told, reason=reason, totals=None)
 
 
 def _perplexity(path: Path) -> Mapping[str, Scored]:

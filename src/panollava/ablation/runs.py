@@ -82,7 +82,7 @@ def _read(record: RunRecord) -> StudyRun:
     if run.predictions is None:
         raise DataError(f"{record.folder / 'predictions.csv'}: there is no such file. Evaluate the run again.")
     path = record.folder / "predictions.csv"
-    figures = run_figures(path, run.predictions, run.scores.model.captions, tokenizer=_tokenizer(run.config))
+    figures = run_figures(path, run.predictions, run.scores.model, tokenizer=_tokenizer(run.config))
     return StudyRun(record, run, figures, _shuffled(record.folder))
 
 

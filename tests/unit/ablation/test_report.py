@@ -227,6 +227,23 @@ def test_a_run_whose_files_are_damaged_is_told_and_the_others_stay(tmp_path):
     assert "metrics.json" in outcome.failed["b"][0][1]
 
 
+@pytest.mark.parametrize("name", ["accuracy", "cider"])
+def test_a_score_that_its_answers_do_not_give_is_shown_and_not_tested(tmp_path, name):
+    folder = Builder(tmp_path).arm("a", 0.4).arm("b", 0.8).write()
+    for seed in range(3):
+        path = folder / f"arms/b/seed-{seed}/metrics.json"
+        told = json.loads(path.read_text())
+        (told["model"] if name == "accuracy" else told["model"]["captions"]["cider"])[
+            "accuracy" if name == "accuracy" else "value"
+        ] = 0.123
+        path.write_text(json.dumps(told))
+    metrics = {metric.name: metric for metric in read_outcome(folder).metrics}
+    changed = metrics[name].arms["b"]
+    assert changed.mean == pytest.approx(0.123) and changed.contrast.difference is None
+    assert "computed anew" in changed.contrast.reason
+    assert metrics["bleu4"].arms["b"].contrast.p is not None
+
+
 def test_blind_and_shuffled_scores_stand_beside_every_arm(outcome):
     plain, good = outcome.decisive.arms["plain"], outcome.decisive.arms["good"]
     assert plain.blind == pytest.approx(0.3, abs=0.1) and plain.shuffled == pytest.approx(0.3, abs=0.1)
