@@ -165,17 +165,17 @@ def wrapped(name: str, *, width: int, lines: int = 2) -> str:
 def curves_figure(
     arms: Sequence[ArmCurves], *, baseline: ArmCurves | None, palette: Palette, narrow: bool = False
 ) -> Figure:
-    """Draw a panel per arm: training loss over steps, mean over seeds within lowest and highest, the baseline behind.
+    """Draw a panel per arm: training loss over steps, mean over seeds within lowest and highest.
 
     Args:
-        arms: the arms, the baseline among them.
-        baseline: drawn behind every other arm.
+        arms: the arms, the baseline among them; it is drawn behind every other.
+        baseline: the one of them.
         palette: the colours.
         narrow: for a narrow screen.
     """
     columns = min(len(arms), 1 if narrow else _COLUMNS)
-    rows = math.ceil(len(arms) / columns)
-    figure = new_figure(NARROW_IN if narrow else max(4.8, WIDE_IN / _COLUMNS * columns), 0.5 + 2.0 * rows, palette)
+    rows, width = math.ceil(len(arms) / columns), max(4.8, WIDE_IN / _COLUMNS * columns)
+    figure = new_figure(NARROW_IN if narrow else width, 0.5 + 2.0 * rows, palette)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True)
     for index, axes in enumerate(grid.flat):
         plain_axes(axes, palette, grid="y")
@@ -196,13 +196,18 @@ def curves_figure(
             axes.set_xlabel("step", color=palette.muted)
         if index % columns == 0:
             axes.set_ylabel("loss", color=palette.muted)
-    handles: list[Patch | Line2D] = [Line2D([], [], color=palette.model, lw=2, label="training (smoothed)")]
-    if any(arm.val for arm in arms):
-        handles.append(Line2D([], [], color=palette.blind, lw=1.6, marker="o", ms=4, label="validation"))
-    if baseline is not None and len(arms) > 1:
-        handles.append(Line2D([], [], color=palette.chance, lw=1.4, ls=(0, (3, 2)), label="training, baseline"))
-    add_legend(figure, handles, palette)
+    shown = any(arm.val for arm in arms), baseline is not None and len(arms) > 1
+    add_legend(figure, _curve_handles(palette, validation=shown[0], baseline=shown[1]), palette)
     return figure
+
+
+def _curve_handles(palette: Palette, *, validation: bool, baseline: bool) -> list[Patch | Line2D]:
+    handles: list[Patch | Line2D] = [Line2D([], [], color=palette.model, lw=2, label="training (smoothed)")]
+    if validation:
+        handles.append(Line2D([], [], color=palette.blind, lw=1.6, marker="o", ms=4, label="validation"))
+    if baseline:
+        handles.append(Line2D([], [], color=palette.chance, lw=1.4, ls=(0, (3, 2)), label="training, baseline"))
+    return handles
 
 
 def _draw_band(axes: Axes, runs: Sequence[Series], colour: str, *, behind: bool = False, marks: bool = False) -> None:
