@@ -36,7 +36,7 @@ def replacing(folder: Path, *, needs: int) -> Iterator[Path]:
     Raises:
         CheckpointError: If the disk has less, or does not take them; ``folder`` is as it was.
     """
-    folder = folder.resolve() if folder.is_symlink() else folder
+    folder = folder.resolve() if os.path.islink(folder) else folder  # noqa: PTH114 - a closed folder is no error yet
     aside = _with_mark(folder, PART)
     try:
         made = _make_parents(folder.parent)
@@ -157,7 +157,8 @@ def _sync(path: Path) -> None:
 
 def _free(folder: Path) -> int:
     """Return the free bytes of the disk of a folder that is there or will be."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    above = (folder, *folder.absolute().parents)
+    there = next(path for path in above if os.path.isdir(path))  # noqa: PTH112 - nor is one here
     return shutil.disk_usage(there).free
 
 
