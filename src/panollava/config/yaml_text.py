@@ -1,7 +1,8 @@
-"""YAML with the three surprises of PyYAML removed.
+"""YAML with the surprises of PyYAML removed.
 
-``5e-4`` is a number (PyYAML reads a string), a key written twice is an error (PyYAML keeps the last),
-and a date stays the text that was typed.
+``5e-4`` is a number (PyYAML reads a string), a key written twice is an error (PyYAML keeps the last), a date stays the
+text that was typed, and only plain data are read: no bytes, sets or Python objects. A text that is very long, very
+deep, or grows by its aliases is an error before it costs time.
 """
 
 import re
@@ -20,6 +21,8 @@ _FLOAT = re.compile(
         |\.(?:nan|NaN|NAN))$""",
     re.VERBOSE,
 )
+_MOST_CHARACTERS, _MOST_VALUES = 1_000_000, 100_000
+_NOT_PLAIN = ("binary", "set", "omap", "pairs")
 _REPLACED_TAGS = ("tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")
 
 
@@ -52,6 +55,15 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+def _refuse(_: _Loader, node: yaml.Node) -> Any:
+    kind = node.tag.removeprefix("tag:yaml.org,2002:")
+    raise yaml.constructor.ConstructorError(
+        None, None, f"!!{kind} is no plain data; write text, numbers, lists and mappings", node.start_mark
+    )
+
+
+for _name in _NOT_PLAIN:
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_name}", _refuse)
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
 
 
@@ -63,14 +75,25 @@ def parse_yaml(text: str, *, origin: str) -> Any:
         origin: what the error message names, usually the file.
 
     Raises:
-        ConfigError: if the text is not one YAML document, or a key repeats; with line and column.
+        ConfigError: if the text is not one YAML document, a key repeats, a value is no plain data, or the text is
+            too large when its aliases are written out; with line and column.
 
     Example:
         >>> parse_yaml("lr: 5e-4", origin="example")
         {'lr': 0.0005}
     """
+    if len(text) > _MOST_CHARACTERS:
+        raise ConfigError(f"{origin}: {len(text):,} characters; a configuration has at most {_MOST_CHARACTERS:,}.")
     try:
-        return yaml.load(text, Loader=_Loader)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _values(node, {}) > _MOST_VALUES:
+            raise ConfigError(f"{origin}: its aliases make more than {_MOST_VALUES:,} values; write less of them.")
+        return loader.construct_document(node)
+    except RecursionError as error:
+        raise ConfigError(f"{origin}: nested too deeply; a configuration has a few levels.") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
@@ -114,3 +137,13 @@ def _represent_float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
 
 _Dumper.add_representer(list, _represent_list)
 _Dumper.add_representer(float, _represent_float)
+
+
+def _values(node: yaml.Node, known: dict[int, float]) -> float:
+    """Return how many values a node is when its aliases are written out; infinite if it holds itself."""
+    if id(node) not in known:
+        known[id(node)] = float("inf")
+        parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+        count = sum(_values(part, known) for part in parts) if isinstance(node, yaml.CollectionNode) else 0
+        known[id(node)] = 1 + count
+    return known[id(node)]

@@ -67,3 +67,22 @@ def test_merge_keys_still_work():
 def test_python_tags_are_refused():
     with pytest.raises(ConfigError, match="could not determine a constructor"):
         parse_yaml("a: !!python/object/apply:os.getcwd []", origin="f")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: !!binary aGk=", r"line 1, column 4: !!binary is no plain data"),
+        ("a: !!set {x, y}", "!!set is no plain data"),
+        ("!!python/object/apply:os.system ['true']", "could not determine a constructor"),
+        ("[" * 3000 + "]" * 3000, "nested too deeply"),
+        ("a: &a [*a]", "its aliases make more than"),
+        ("x" * 1_000_001, "1,000,001 characters"),
+        ("a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
+            f"{b}: &{b} [{','.join(['*' + a] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+        ), "more than 100,000 values"),
+    ],
+)  # fmt: skip
+def test_what_is_no_configuration_is_told_before_it_costs_time(text, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_yaml(text, origin="config.yaml")
