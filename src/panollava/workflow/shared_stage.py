@@ -15,6 +15,7 @@ import json
 import logging
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -29,6 +30,8 @@ from panollava.config import to_dict
 from panollava.config.schema import PanollavaConfig
 from panollava.errors import CheckpointError
 from panollava.models.build import build_model
+from panollava.models.vlm import PanoramaVLM
+from panollava.training.stages import StageOutcome
 from panollava.workflow.standing import begin, identity, reported
 from panollava.workflow.training import ThreeStageTrainer
 
@@ -102,8 +105,19 @@ def take_over(source: Path, config: PanollavaConfig, run_dir: Path, *, upto: Seq
     for name in upto:
         if (source / "logs" / name).is_dir():
             shutil.copytree(source / "logs" / name, run_dir / "logs" / name, dirs_exist_ok=True)
-    write_aside(run_dir / "stages.json", json.dumps([outcome.as_dict() for outcome in outcomes], indent=1))
+    told = [_retold(outcome, model).as_dict() for outcome in outcomes]
+    write_aside(run_dir / "stages.json", json.dumps(told, indent=1))
     logger.info("taken over from %s: %s", source, ", ".join(upto))
+
+
+def _retold(outcome: StageOutcome, model: PanoramaVLM) -> StageOutcome:
+    """Return what a stage did, with the frozen parts of this model: kinds that the stage does not read may differ."""
+    sizes: dict[str, int] = {}
+    for component, _, parameter in model.component_parameters():
+        sizes[component] = sizes.get(component, 0) + parameter.numel()
+    left = {name: size - outcome.trainable.get(name, 0) for name, size in sizes.items()}
+    there = {name: size for name, size in left.items() if size and (name != "adapter" or name in outcome.frozen)}
+    return replace(outcome, frozen=there)
 
 
 def _load(model: torch.nn.Module, checkpoint: Path, *, components: set[str]) -> None:

@@ -1,0 +1,96 @@
+"""A run that takes stages over ends as one that trains them itself, and a changed run starts over."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from panollava.ablation.standing import status
+from panollava.ablation.study import load_study
+from panollava.ablation.task import Task, write_tasks
+from panollava.checkpoints.format import read_meta
+from panollava.metrics.predictions import read_predictions
+from panollava.workflow.arm import run_task
+from panollava.workflow.runner import run_experiment
+
+STUDY = """
+experiment_name: shared
+base: base.json
+arms:
+  - {name: ray, set: {position.kind: ray}}
+  - {name: rotary, set: {position.kind: rotary}}
+  - {name: wide, set: {lora.r: 8}}
+shuffled_images: true
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tiny_tree, tmp_path_factory):
+    """Run a study in this process."""
+    folder = tmp_path_factory.mktemp("study")
+    tree = tiny_tree(runs=folder / "runs")
+    tree["experiment"]["blind_baseline"] = True
+    tree["evaluation"] |= {"report": False, "max_samples": None}
+    tree["data"]["synthetic"] |= {"count": 40}
+    (folder / "base.json").write_text(json.dumps(tree))
+    (folder / "study.yaml").write_text(STUDY)
+    study = load_study(folder / "study.yaml")
+    for file in write_tasks(study, runs=list(study.runs)):
+        run_task(Task.read(file))
+    return study
+
+
+def weights(run: Path) -> dict[str, bytes]:
+    files = [*run.glob("finetune/last/*.safetensors"), *run.glob("blind/finetune/last/*.safetensors")]
+    return {str(file.relative_to(run)): file.read_bytes() for file in files}
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_run_with_shared_stages_ends_as_one_without(study, tmp_path, place):
+    run = study.runs[place]
+    assert run.shared  # vision by all, resampler by the arms with one position
+    config = run.config.model_copy(update={"paths": run.config.paths.model_copy(update={"runs": str(tmp_path)})})
+    run_experiment(config)
+    alone = tmp_path / config.experiment.name
+    own = weights(run.folder)
+    assert len(own) >= 6
+    assert own == weights(alone)
+    for name in ("predictions.csv", "blind_predictions.csv"):
+        assert (run.folder / name).read_bytes() == (alone / name).read_bytes()
+    took, trained = (json.loads((folder / "stages.json").read_text()) for folder in (run.folder, alone))
+    assert [stage["name"] for stage in took] == ["vision", "resampler", "finetune"]
+    same = ("name", "steps", "final_loss", "trainable", "frozen")
+    assert [[stage[key] for key in same] for stage in took] == [[stage[key] for key in same] for stage in trained]
+    assert (run.folder / "logs" / "vision" / "metrics.csv").is_file()
+
+
+def test_what_several_need_is_trained_once(study):
+    folders = sorted(path.name.rsplit("-", 1)[0] for path in (study.folder / "stages").iterdir() if path.is_dir())
+    assert folders == ["blind-finetune", "resampler", "vision"]
+
+
+def test_shuffled_answers_stand_beside_the_others(study):
+    run = study.runs[0].folder
+    own, other = (read_predictions(run / name) for name in ("predictions.csv", "shuffled_predictions.csv"))
+    assert (own.images, own.queries, own.references) == (other.images, other.queries, other.references)
+    assert own.predictions != other.predictions
+    assert set(json.loads((run / "shuffled.json").read_text())) >= {"accuracy", "by_kind"}
+
+
+def test_a_run_of_other_settings_starts_over_and_an_equal_one_does_nothing(study):
+    run = study.runs[2]
+    before = read_meta(run.folder / "finetune" / "last").run
+    file = next(f for f in write_tasks(study, runs=list(study.runs)) if f.name.startswith("wide"))
+    run_task(Task.read(file))
+    assert read_meta(run.folder / "finetune" / "last").run == before
+    (run.folder / "arm.json").write_text("{}")  # as if it had never come to its end
+    run_task(Task.read(file))
+    assert read_meta(run.folder / "finetune" / "last").run == before
+    tree = json.loads(file.read_text())
+    tree["config"]["stages"][2]["lr"]["adapter"] = 0.5
+    file.write_text(json.dumps(tree))
+    task = Task.read(file)
+    assert status(task.run) == "pending"
+    run_task(task)
+    assert status(task.run) == "done"
+    assert read_meta(run.folder / "finetune" / "last").run != before
