@@ -53,6 +53,16 @@ class DataConfig(Section):
     test: tuple[DataEntry, ...] = Field((DataEntry(),), description="Sources of test samples; may be empty.")
     synthetic: SyntheticConfig = Field(SyntheticConfig(), description="How SurroundQA is generated.")
     images: ImagesConfig = Field(ImagesConfig(), description="How image files are read.")
+    on_bad_image: Literal["raise", "skip"] = Field(
+        "raise",
+        description="raise: an image that cannot be used stops the run; skip: its rows are left out, and listed.",
+    )
+    max_bad_fraction: float = Field(
+        0.01, ge=0, le=1, description="Largest share of the panoramas of a data set that may be skipped."
+    )
+    follow_links: bool = Field(
+        False, description="Whether relative image paths may be links that lead out of their folder."
+    )
     augment: AugmentConfig = Field(AugmentConfig(), description="How training panoramas are turned.")
     cache_features: bool = Field(
         True, description="Keep the features of a frozen encoder on disk and reuse them in later epochs."

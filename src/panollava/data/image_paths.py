@@ -1,4 +1,4 @@
-"""From the image cell of a manifest to a file, with no download and no way out of the root by `..`."""
+"""From the image cell of a manifest to a file, with no download and no way out of the root by `..` or by a link."""
 
 import os
 import re
@@ -37,13 +37,16 @@ class ImageFinder:
         manifest: The manifest's path.
         root: The folder of the images.
         check: Whether the files must exist.
+        follow_links: Whether a relative cell may be a link that leads out of the root.
     """
 
     manifest: Path
     root: Path
     check: bool = True
+    follow_links: bool = False
     _found: dict[str, ImageFile] = field(default_factory=dict)
     _url_of_name: dict[str, str] = field(default_factory=dict)
+    _real: dict[Path, str] = field(default_factory=dict)
 
     def find(self, cell: str) -> ImageFile:
         """Return the file that a cell names.
@@ -71,7 +74,7 @@ class ImageFinder:
             image_id = Path(plain).as_posix()
         if self.check and not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises on a too long name
             raise DataError(f"no image file '{path}'{_hint(cell)}; correct the path or set image_root")
-        return ImageFile(path, image_id)
+        return ImageFile(path, image_id) if os.path.isabs(plain) else self._contained(path, image_id, root=self.root)  # noqa: PTH117
 
     def _from_url(self, cell: str) -> ImageFile:
         written = re.split(r"[?#]", cell.split("://", 1)[1], maxsplit=1)[0].partition("/")[2].rpartition("/")[2]
@@ -87,12 +90,34 @@ class ImageFinder:
         folders = dict.fromkeys((self.root, self.manifest.parent))
         for folder in folders:
             for name in names:
-                if not self.check or os.path.isfile(folder / name):  # noqa: PTH113 - as above
-                    return ImageFile(folder / name, name)
+                if os.path.isfile(folder / name):  # noqa: PTH113 - as above
+                    return self._contained(folder / name, name, root=folder)
+        if not self.check:
+            return ImageFile(self.root / names[0], names[0])
         raise DataError(
             f"'{cell}' is a URL and nothing is downloaded; no file '{names[-1]}' in "
             f"{' or '.join(repr(str(folder)) for folder in folders)}. Put the image there or set image_root"
         )
+
+    def _contained(self, path: Path, image_id: str, *, root: Path) -> ImageFile:
+        """Return the image, unless a link on its way leads out of the root."""
+        if self.follow_links:
+            return ImageFile(path, image_id)
+        inside = self._real_folder(root)
+        real = os.path.join(self._real_folder(path.parent), path.name)  # noqa: PTH118 - as above
+        if os.path.islink(path):  # noqa: PTH114 - as above
+            real = os.path.realpath(path)
+        if not real.startswith(inside.rstrip(os.sep) + os.sep):
+            raise DataError(
+                f"'{image_id}' is a link that leads out of the image root '{root}', to '{real}'; set image_root to the "
+                "folder that holds the images, or data.follow_links: true if links are meant"
+            )
+        return ImageFile(path, image_id)
+
+    def _real_folder(self, folder: Path) -> str:
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        return self._real[folder]
 
 
 def _is_file_name(name: str) -> bool:

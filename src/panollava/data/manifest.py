@@ -81,6 +81,7 @@ def read_manifest(
     image_root: str | Path | None = None,
     check_images: bool = True,
     require_answer: bool = True,
+    follow_links: bool = False,
 ) -> list[Sample]:
     r"""Read a manifest of any known layout.
 
@@ -90,6 +91,7 @@ def read_manifest(
             not leave it by `..`; an absolute path is taken as it is.
         check_images: Whether every image file must exist (its content is not read).
         require_answer: Whether every row needs an answer, as training does.
+        follow_links: Whether a relative path may be a link that leads out of the folder of the images.
 
     Returns:
         The samples in file order; a conversation of n questions gives n samples.
@@ -109,7 +111,8 @@ def read_manifest(
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path}: {unknown_name('manifest format', path.suffix, _READERS)} Convert or rename it.")
-    finder = ImageFinder(path, path.parent if image_root is None else Path(image_root), check_images)
+    root = path.parent if image_root is None else Path(image_root)
+    finder = ImageFinder(path, root, check_images, follow_links)
     samples: list[Sample] = []
     problems: list[str] = []
     ids: set[str] = set()

@@ -169,3 +169,25 @@ def test_any_bytes_load_or_give_a_data_error(suffix: str, head: bytes, body: byt
     assert samples
     assert all(sample.query for sample in samples)
     assert len({sample.sample_id for sample in samples}) == len(samples)
+
+
+@pytest.mark.parametrize("named", ["link.jpg", "folder/a.jpg", "https://live.example/link.jpg", "gone.jpg"])
+@pytest.mark.parametrize("check", [True, False])
+def test_a_link_may_not_lead_out_of_the_root_unless_links_are_meant(tmp_path: Path, named: str, check: bool):
+    for folder in ("outside", "root/inside"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.jpg").write_bytes(b"")
+    root = tmp_path / "root"
+    (root / "link.jpg").symlink_to("../outside/a.jpg")
+    (root / "folder").symlink_to(tmp_path / "outside")
+    (root / "gone.jpg").symlink_to("/nowhere/a.jpg")
+    (root / "within.jpg").symlink_to("inside/a.jpg")
+    (tmp_path / "door").symlink_to(root)
+    path = root / "m.csv"
+    path.write_text(HEAD + f"{named},q,r\n")
+    if named != "gone.jpg" or not check:
+        with pytest.raises(DataError, match=r"m\.csv, row 2, column 'url': '.*' is a link that leads out"):
+            read_manifest(path, check_images=check)
+        assert len(read_manifest(path, check_images=check, follow_links=True)) == 1
+    path.write_text(HEAD + "within.jpg,q,r\ninside/a.jpg,q,r\n")
+    assert len(read_manifest(path, image_root=tmp_path / "door", check_images=check)) == 2
