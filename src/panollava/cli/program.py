@@ -44,7 +44,7 @@ VERBS: dict[str, Verb] = {
     "views": Verb("views", "write the views of one panorama as a contact sheet"),
     "models": Verb("models", "list the model presets, or pick some for a study"),
     "lora": Verb("lora", "fine-tune one model with LoRA"),
-    "ablate": Verb("ablate", "run a study: every model with every adapter"),
+    "ablate": Verb("ablate", "run a study: every arm with every seed, and whether they differ"),
     "adapter export": Verb("adapter_export", "write the adapter of a checkpoint as PEFT reads it"),
     "adapter merge": Verb("adapter_merge", "write the language model with its adapter added to the weights"),
     "checkpoints list": Verb("checkpoints_list", "list checkpoints, and how they are"),
