@@ -14,7 +14,14 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from panollava.errors import DataError
-from panollava.evaluation import plots, report_panoramic, report_samples, report_sections, report_training
+from panollava.evaluation import (
+    plots,
+    report_panoramic,
+    report_samples,
+    report_sections,
+    report_skipped,
+    report_training,
+)
 from panollava.evaluation.plot_look import CSS_PIXELS_PER_INCH, png_bytes
 from panollava.evaluation.report_html import Html, join, tag
 from panollava.evaluation.report_palette import DARK, LIGHT, Palette
@@ -31,6 +38,7 @@ _PARTS = {
     "rolls": "Rolls",
     "captions": "Captions",
     "samples": "Samples",
+    "skipped": report_skipped.TITLE,
     "training": "Training",
     "run": "Run",
 }
@@ -81,6 +89,7 @@ def page(run: Run) -> str:
         *([report_panoramic.rolls(scores.model.panoramic)] if scores.model.panoramic else []),
         report_sections.captions(scores),
         report_samples.samples(run),
+        *([report_skipped.skipped_rows(run.skipped)] if run.skipped else []),
         report_training.training(run, _curves_picture(run)),
         report_training.run_facts(run),
     ]
@@ -110,11 +119,13 @@ def document(title: str, *body: str, style: str = "") -> str:
 
 def _header(run: Run) -> Html:
     scores = run.scores
-    parts = {k: name for k, name in _PARTS.items() if k != "rolls" or scores.model.panoramic}
+    left_out = {"rolls": not scores.model.panoramic, "skipped": not run.skipped}
+    parts = {k: name for k, name in _PARTS.items() if not left_out.get(k)}
     links = [tag("li", tag("a", name, attrs={"href": f"#{part}"})) for part, name in parts.items()]
     facts = [
         counted(scores.questions, "question"),
         counted(scores.panoramas, "held-out panorama"),
+        *([f"{counted(scores.skipped, 'question')} left out"] if scores.skipped else []),
         scores.created.replace("T", " "),
     ]
     return tag(

@@ -6,6 +6,7 @@
     config.yaml             the resolved configuration
     stages.json             what trained, what was frozen
     logs/<stage>/metrics.csv
+    skipped.json            images that were left out; absent where none were
 
 A file that is absent is None here, and the report says so; a file that is damaged is an error.
 """
@@ -15,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from panollava.config import build_config
 from panollava.config.schema import EvaluationConfig
+from panollava.config.yaml_text import parse_yaml
 from panollava.data.images import ImageOptions
 from panollava.data.manifest import Sample, read_manifest
-from panollava.errors import DataError
+from panollava.data.skipped import Skipped, read_skipped
+from panollava.errors import ConfigError, DataError
 from panollava.evaluation.report_curves import StageCurves, read_curves
 from panollava.evaluation.report_scores import RunScores, read_json, read_scores
 
@@ -41,7 +42,10 @@ class StageRecord:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Everything the report shows. ``blind_answers`` are by sample id, ``config`` is the file's text."""
+    """Everything the report shows.
+
+    ``blind_answers`` are by sample id, ``config`` is the file's text, ``skipped`` what was left out, with its split.
+    """
 
     folder: Path
     scores: RunScores
@@ -52,6 +56,7 @@ class Run:
     images: ImageOptions
     stages: tuple[StageRecord, ...] | None
     curves: tuple[StageCurves, ...]
+    skipped: tuple[tuple[str, Skipped], ...] = ()
 
 
 def read_run(folder: Path) -> Run:
@@ -61,6 +66,7 @@ def read_run(folder: Path) -> Run:
         DataError: metrics.json is absent, or any file is damaged; the message names the file.
     """
     config = _text(folder / "config.yaml")
+    settings = _settings(folder / "config.yaml", config)
     stages = _stages(folder / "stages.json")
     predictions = _predictions(folder / "predictions.csv")
     blind = _predictions(folder / "blind_predictions.csv")
@@ -71,10 +77,11 @@ def read_run(folder: Path) -> Run:
         predictions=predictions,
         blind_answers=None if blind is None else {s.sample_id: s.prediction or "" for s in blind},
         config=config,
-        sample_panoramas=_sample_panoramas(folder / "config.yaml", config),
-        images=_image_options(folder / "config.yaml", config),
+        sample_panoramas=_sample_panoramas(folder / "config.yaml", settings),
+        images=_image_options(folder / "config.yaml", settings),
         stages=stages,
         curves=tuple(read_curves(folder / "logs", order=order)),
+        skipped=tuple(read_skipped(folder)),
     )
 
 
@@ -97,12 +104,15 @@ def _predictions(path: Path) -> tuple[Sample, ...] | None:
     return tuple(samples)
 
 
-def _sample_panoramas(path: Path, text: str | None) -> int:
-    """Return evaluation.sample_panoramas of the resolved configuration, or the default without one."""
+def _settings(path: Path, text: str | None) -> Any:
     try:
-        config = yaml.safe_load(text) if text else None
-    except yaml.YAMLError as error:
-        raise DataError(f"{path}: not YAML ({error}). Write it again, or remove it.") from error
+        return parse_yaml(text, origin=str(path)) if text else None
+    except ConfigError as error:
+        raise DataError(f"{error} It is not YAML that a run writes; write it again, or remove it.") from error
+
+
+def _sample_panoramas(path: Path, config: Any) -> int:
+    """Return evaluation.sample_panoramas of the resolved configuration, or the default without one."""
     evaluation = config.get("evaluation") if isinstance(config, dict) else None
     count = evaluation.get("sample_panoramas") if isinstance(evaluation, dict) else None
     if count is None:
@@ -114,9 +124,8 @@ def _sample_panoramas(path: Path, text: str | None) -> int:
     return count
 
 
-def _image_options(path: Path, text: str | None) -> ImageOptions:
+def _image_options(path: Path, config: Any) -> ImageOptions:
     """Return how the run read its pictures: data.images of the resolved configuration, or the defaults without one."""
-    config = yaml.safe_load(text) if text else None
     data = config.get("data") if isinstance(config, dict) else None
     section = data.get("images") if isinstance(data, dict) else None
     return ImageOptions.from_settings(build_config({"data": {"images": section or {}}}, origin=str(path)).data.images)

@@ -108,7 +108,7 @@ class ModelScores:
 
 @dataclass(frozen=True, slots=True)
 class RunScores:
-    """The content of metrics.json."""
+    """The content of metrics.json; ``skipped`` questions have an image that cannot be used, and are in no score."""
 
     experiment: str
     created: str
@@ -121,6 +121,7 @@ class RunScores:
     seconds: Mapping[str, float]
     peak_memory_mb: float | None
     tokens_per_panorama: int | None
+    skipped: int = 0
 
 
 def read_scores(path: Path) -> RunScores:
@@ -187,6 +188,7 @@ def _run(content: Any) -> RunScores:
         seconds={str(name): float(value) for name, value in content.get("seconds", {}).items()},
         peak_memory_mb=_number(memory),
         tokens_per_panorama=None if tokens is None else int(tokens),
+        skipped=int(content["test"].get("skipped", 0)),
     )
 
 

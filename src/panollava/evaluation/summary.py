@@ -23,8 +23,9 @@ def score_table(metrics: Mapping[str, Any]) -> Table:
     """
     scores = parse_scores(metrics)
     model = scores.model
+    left = f"\n{counted(scores.skipped, 'question')} left out: the image cannot be used" if scores.skipped else ""
     table = Table(
-        title=f"Accuracy on {counted(scores.panoramas, 'held-out panorama')}",
+        title=f"Accuracy on {counted(scores.panoramas, 'held-out panorama')}{left}",
         box=box.SIMPLE_HEAD,
         title_justify="left",
     )

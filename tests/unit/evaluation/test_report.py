@@ -326,6 +326,7 @@ def test_damaged_metrics_are_an_error(run_dir: Path, content: str, said: str):
         ("config.yaml", "a: [", "not YAML"),
         ("logs/finetune/metrics.csv", "step,train/loss\n1,high\n", "row 2, column 'train/loss': 'high'"),
         ("predictions.csv", "image_path,original_query\na.png,b,c\n", r"predictions\.csv"),
+        ("skipped.json", "[1]", "not a list of skipped images"),
     ],
 )
 def test_a_damaged_file_is_an_error_that_names_it(run_dir: Path, name: str, content: str, said: str):
@@ -333,3 +334,14 @@ def test_a_damaged_file_is_an_error_that_names_it(run_dir: Path, name: str, cont
     with pytest.raises(DataError, match=said) as caught:
         write_report(run_dir)
     assert name in str(caught.value)
+
+
+def test_rows_that_were_left_out_have_a_section(run_dir: Path):
+    page = read(write_report(run_dir))
+    assert "Skipped rows" not in page.text
+    entry = {"split": "test", "image": "gone.jpg", "reason": "No such file", "source": "t.csv", "rows": [7]}
+    (run_dir / "skipped.json").write_text(json.dumps([entry]), encoding="utf-8")
+    write_metrics(run_dir, test={"panoramas": 3, "questions": 200, "skipped": 1})
+    page = read(write_report(run_dir))
+    assert all(words in page.text for words in ("Skipped rows", "gone.jpg", "No such file", "1 question left out"))
+    assert {"href": "#skipped"} in page.all("a")

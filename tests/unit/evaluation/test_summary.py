@@ -66,3 +66,10 @@ def test_text_metrics_one_line_each():
 def test_a_missing_key_is_named():
     with pytest.raises(DataError, match="the key 'model' is missing"):
         score_table({**{k: v for k, v in metrics(blind=False).items() if k != "model"}})
+
+
+def test_questions_that_were_left_out_are_told():
+    whole = metrics(blind=False)
+    assert not any("left out" in line for line in lines(score_table(whole)))
+    cut = {**whole, "test": {"panoramas": 50, "questions": 1234, "skipped": 7}}
+    assert "7 questions left out: the image cannot be used" in lines(score_table(cut))
