@@ -38,20 +38,25 @@ def test_what_is_listed_is_read_and_nothing_else(folder):
         contents.read("model.pkl")
 
 
+def named(folder, name):
+    """Whether damage is found and its file named; for thousands of times quicker than ``pytest.raises``."""
+    try:
+        Contents.open(folder).check()
+    except CheckpointError as error:
+        return name in str(error)
+    return False
+
+
 def test_every_bit_of_every_file_counts(folder):
     """All of them: 8 bits of each byte, the manifest's own and its spaces included."""
     flips = 0
     for file in sorted(folder.iterdir()):
-        whole = file.read_bytes()
-        for place in range(len(whole)):
-            for bit in range(8):
-                raw = bytearray(whole)
-                raw[place] ^= 1 << bit
-                file.write_bytes(raw)
-                with pytest.raises(CheckpointError, match=file.name):
-                    Contents.open(folder).check()
-                flips += 1
-        file.write_bytes(whole)
+        with file.open("r+b", buffering=0) as stream:
+            for place, byte in enumerate(file.read_bytes()):
+                for changed in (byte ^ 1 << bit for bit in range(8)):
+                    os.pwrite(stream.fileno(), bytes([changed]), place)
+                    flips += named(folder, file.name)
+                os.pwrite(stream.fileno(), bytes([byte]), place)
     Contents.open(folder).check()
     assert flips == 8 * sum(file.stat().st_size for file in folder.iterdir())
 

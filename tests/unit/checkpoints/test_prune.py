@@ -38,8 +38,9 @@ def test_the_newest_few_stay(stage):
 
 
 def test_the_order_is_that_of_numbers(stage):
-    make(stage / "step-1000000")
-    assert [f.name for f in step_folders(stage)][:2] == ["step-1000000", "step-000010"]
+    for name in ("step-999999", "step-1000000"):
+        make(stage / name)
+    assert [f.name for f in step_folders(stage)][:3] == ["step-1000000", "step-999999", "step-000010"]
     prune(stage, keep=1)
     assert names(stage) == ["best", "last", "step-1000000"]
 
