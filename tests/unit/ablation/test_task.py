@@ -1,5 +1,7 @@
 """The process of a run: it is told what to do, and its end is noted whatever it was."""
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -67,6 +69,27 @@ def test_a_stopped_process_has_not_failed(task, child):
     threading.Timer(0.5, stop.set).start()
     assert launch(task, stop=stop) is False
     assert result(Task.read(task).run) == {}
+
+
+def test_a_signal_to_the_launcher_reaches_the_run(task, child):
+    """SLURM signals the shell of a job, which is the launcher; the run is what can write a checkpoint."""
+    child(
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: (print('noted', flush=True), sys.exit(75)))\n"
+        "print('ready', flush=True); time.sleep(60)"
+    )
+    log = Task.read(task).run.folder / "arm.log"
+
+    def send():
+        while not (log.is_file() and "ready" in log.read_text()):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    threading.Thread(target=send).start()
+    assert launch(task) is False
+    assert log.read_text().split() == ["ready", "noted"]
+    assert result(Task.read(task).run) == {}  # it has not failed
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
 
 
 def test_time_that_is_over_is_a_failure(task, child):
