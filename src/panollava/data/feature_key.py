@@ -10,7 +10,7 @@ from panollava.data.images import DEFAULT_OPTIONS, ImageOptions
 from panollava.data.views import views_of
 from panollava.geometry import ViewLayout
 
-FORMAT = "2"
+FORMAT = "3"
 """Raise it when the files of the store change."""
 
 

@@ -7,6 +7,9 @@
 
 Entries are named by the hash of the panorama's bytes, ``<hash>`` for all views of the picture as it is and
 ``<hash>+k`` for the views outside the ring after k steps, so a picture that changes is another entry.
+
+A panorama is encoded by itself, because beside others a matrix product may differ in its last bits: its features do
+not depend on what was kept before, where a run was interrupted, or how many processes shared the work.
 """
 
 import hashlib
@@ -30,6 +33,8 @@ from panollava.geometry import ViewLayout
 logger = logging.getLogger(__name__)
 
 SHARD_BYTES = 256 << 20
+_BETWEEN_LOOKS = 16
+"""Panoramas that are encoded before asking again what other processes have kept."""
 Request = tuple[Path, int]
 """A panorama, and by how many steps of the ring it is turned to the right."""
 
@@ -51,7 +56,6 @@ class FeatureStore:
         folder: Where features are kept, in a folder below it that is named by ``key``; None keeps them nowhere and
             encodes at every request.
         key: What features depend on; only where they are not kept may it be None.
-        batch: Panoramas that are encoded together.
         images: How files are read.
 
     Raises:
@@ -65,10 +69,9 @@ class FeatureStore:
         layout: ViewLayout,
         folder: Path | None,
         key: FeatureKey | None = None,
-        batch: int = 4,
         images: ImageOptions = DEFAULT_OPTIONS,
     ) -> None:
-        self._encode, self._layout, self._batch, self._images = encode, layout, batch, images
+        self._encode, self._layout, self._images = encode, layout, images
         self._dtype: torch.dtype = torch.float32 if key is None else getattr(torch, key.dtype)
         self._ring = RingShift(layout)
         self._hashes: dict[tuple[str, int, int], str] = {}
@@ -105,19 +108,20 @@ class FeatureStore:
             self._name(r): r for path, roll in [*((p, 0) for p in paths), *rolls] for r in self._parts(path, roll)
         }
         self._shards.refresh()
+        self._shards.check(wanted)  # here, where the encoder is at hand
         missing = [name for name in wanted if name not in self._shards]
         done, held, reserved = len(wanted) - len(missing), dict[str, Tensors](), False
-        for chunk in _chunks(missing, self._batch):
+        for chunk in _chunks(missing, _BETWEEN_LOOKS):
             self._shards.refresh()  # another process may have been here
             new = [name for name in chunk if name not in self._shards]
-            made = dict(zip(new, self._compute([wanted[name] for name in new]), strict=True))
-            if made and not reserved:
-                self._reserve([wanted[name] for name in missing], wanted[new[0]], made[new[0]])
-                reserved = True
-            held |= made
-            if sum(map(_bytes, held.values())) >= SHARD_BYTES:
-                self._shards.write(held)
-                held = {}
+            for name in new:
+                held[name] = self._compute(wanted[name])
+                if not reserved:
+                    self._reserve([wanted[name] for name in missing], wanted[name], held[name])
+                    reserved = True
+                if sum(map(_bytes, held.values())) >= SHARD_BYTES:
+                    self._shards.write(held)
+                    held = {}
             done += len(chunk)
             if progress is not None:
                 progress(done, len(wanted))
@@ -148,13 +152,11 @@ class FeatureStore:
         shards = self._shards
         if shards is not None and any(name not in shards for name in needed):
             shards.refresh()
-        found = {} if shards is None else {name: shards.read(name) for name in needed if name in shards}
-        for chunk in _chunks([name for name in needed if name not in found], self._batch):
-            made = dict(zip(chunk, self._compute([needed[name] for name in chunk]), strict=True))
-            if shards is not None:
-                shards.write(made)
-            found |= made
-        return found
+        kept = {name: None if shards is None else shards.read(name) for name in needed}
+        made = {name: self._compute(needed[name]) for name, entry in kept.items() if entry is None}
+        if shards is not None and made:
+            shards.write(made)
+        return {name: made[name] if entry is None else entry for name, entry in kept.items()}
 
     def _parts(self, path: Path, roll: int) -> list[Request]:
         """Return what a turned panorama is put together from: as it is, and its views outside the ring."""
@@ -169,18 +171,11 @@ class FeatureStore:
             self._hashes[seen] = hashlib.sha256(path.read_bytes()).hexdigest()[:24] if state else str(path)
         return f"{self._hashes[seen]}+{steps}" if steps else self._hashes[seen]
 
-    def _compute(self, requests: Sequence[Request]) -> list[Tensors]:
-        """Encode panoramas as they are and turned ones' views outside the ring, each kind in one batch."""
-        made: dict[Request, Tensors] = {}
-        for plain in (True, False):
-            some = [request for request in requests if (request[1] == 0) == plain]
-            if some:
-                views = stacked([self._views(*request) for request in some])
-                with torch.inference_mode():
-                    seen = self._encode(views)
-                kept = [self._cast(group) for group in seen]
-                made |= {request: tuple(group[row] for group in kept) for row, request in enumerate(some)}
-        return [made[request] for request in requests]
+    def _compute(self, request: Request) -> Tensors:
+        """Encode a panorama as it is, or a turned one's views outside the ring."""
+        with torch.inference_mode():
+            seen = self._encode(tuple(group.unsqueeze(0) for group in self._views(*request)))
+        return tuple(self._cast(group)[0] for group in seen)
 
     def _views(self, path: Path, steps: int) -> Tensors:
         erp = load_erp(path, self._layout, images=self._images)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import multiprocessing
+import os
 import pickle
 import shutil
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from panollava.data import feature_key, features
+from panollava.data import feature_key, feature_shards, features
 from panollava.data.augment import Augment, Draw, apply_draw
 from panollava.data.feature_key import FeatureKey
 from panollava.data.feature_shards import FeatureShards
@@ -212,7 +213,7 @@ def test_many_panoramas_share_a_file_up_to_a_size(images, tmp_path, monkeypatch)
     assert len(list(kept.rglob("*.safetensors"))) == 1
     monkeypatch.setattr(features, "SHARD_BYTES", 1)
     store(tmp_path / "small").fill(images)
-    assert len(list((tmp_path / "small").rglob("*.safetensors"))) == 2  # of 4 and 1: what is encoded together
+    assert len(list((tmp_path / "small").rglob("*.safetensors"))) == 5
     assert not list(tmp_path.rglob("*.part"))
     assert equal(store(kept).get(images), store(tmp_path / "small").get(images))
 
@@ -259,12 +260,134 @@ def test_a_store_travels_to_a_loader_process(images, tmp_path):
     assert equal(pickle.loads(pickle.dumps(kept)).get(images), before)
 
 
-def test_a_damaged_shard_is_named(images, tmp_path):
-    store(tmp_path / "kept").fill(images)
+class Rounding(Counting):
+    """An encoder whose answer for a panorama depends on what is beside it, as that of a matrix product may."""
+
+    def __call__(self, views):
+        return tuple(group + 2.0**-20 * len(group) for group in super().__call__(views))
+
+
+class Dies(Rounding):
+    """It is killed at one panorama."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.left = at
+
+    def __call__(self, views):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return super().__call__(views)
+
+
+@pytest.mark.parametrize("at", range(7))
+def test_an_interrupted_filling_gives_the_bits_of_one_that_was_not(images, tmp_path, monkeypatch, at):
+    rolls = [(images[1], 2), (images[3], 1)]
+    monkeypatch.setattr(features, "SHARD_BYTES", 1 + at % 3 * 1200)
+    whole = store(tmp_path / "whole", encode=Rounding())
+    whole.fill(images, rolls=rolls)
+    with pytest.raises(KeyboardInterrupt):
+        store(tmp_path / "cut", encode=Dies(at)).fill(images, rolls=rolls)
+    store(tmp_path / "cut", encode=Rounding()).fill(images[2:])  # and what another run has kept since
+    again = store(tmp_path / "cut", encode=Rounding())
+    again.fill(images, rolls=rolls)
+    for turns in (None, [0, 2, 0, 1, 0]):
+        assert equal(again.get(images, rolls=turns), whole.get(images, rolls=turns))
+        nowhere = FeatureStore(encode=Rounding(), layout=LAYOUT, folder=None)
+        assert equal(nowhere.get(images, rolls=turns), whole.get(images, rolls=turns))
+
+
+def damaged(file, how):
+    data = bytearray(file.read_bytes())
+    if how == "gone":
+        file.unlink()
+        return
+    if how in ("cut", "cut in the header"):
+        del data[100 if how == "cut in the header" else -1 :]
+    elif how == "empty":
+        data.clear()
+    else:
+        data[int(how) % len(data)] ^= 1 << int(how) % 8
+    file.write_bytes(data)
+
+
+HOW = ["gone", "cut", "cut in the header", "empty", 0, 5, 8, 100, 301, -1, -200]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_damaged_shard_is_made_again_and_never_used(images, tmp_path, caplog, how):
+    kept = store(tmp_path / "kept")
+    kept.fill(images)
+    wanted = kept.get(images)
     [file] = (tmp_path / "kept").rglob("*.safetensors")
-    file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(DataError, match=f"features in .*{file.name} cannot be read.*Delete it and {file.stem}.json"):
-        store(tmp_path / "kept").get(images)
+    damaged(file, how)
+    encode = Counting()
+    again = store(tmp_path / "kept", encode=encode)
+    again.fill(images)
+    assert encode.views == 5 * 9
+    assert (how == "gone") == (f"kept features are damaged, and are made again: {file}" not in caplog.text)
+    assert equal(again.get(images), wanted) and encode.views == 5 * 9
+    assert [path.name for path in (tmp_path / "kept").rglob("*.safetensors")] == [file.name]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_damage_between_filling_and_reading_is_found(images, tmp_path, how):
+    wanted = store(tmp_path / "kept").get(images)
+    encode = Counting()
+    kept = store(tmp_path / "kept", encode=encode)
+    [file] = (tmp_path / "kept").rglob("*.safetensors")
+    damaged(file, how)
+    assert equal(kept.get(images[:2]), tuple(group[:2] for group in wanted)) and encode.views == 2 * 9
+
+
+def test_an_entry_of_a_damaged_shard_that_another_holds_is_not_lost(images, tmp_path):
+    one, two = (FeatureShards(tmp_path, about={}) for _ in range(2))
+    entry = {key: (torch.full((2,), float(number)),) for number, key in enumerate("abc")}
+    one.write({"a": entry["a"], "b": entry["b"]})
+    two.write({"b": entry["b"], "c": entry["c"]})
+    first, second = (file for file in sorted(tmp_path.glob("*.safetensors")))
+    for bad in (first, second):
+        whole = bad.read_bytes()
+        bad.write_bytes(whole[:-1])
+        three = FeatureShards(tmp_path, about={})
+        found = three.read("b")
+        assert found is not None and equal(found, entry["b"])
+        bad.write_bytes(whole)
+
+
+def test_what_a_kill_has_left_half_written_is_not_read_and_goes(images, tmp_path):
+    store(tmp_path / "kept").fill(images[:1])
+    [folder] = (tmp_path / "kept").iterdir()
+    [shard] = folder.glob("*.safetensors")
+    old, new = folder / ".shard.safetensors.0123abcd.part", folder / ".shard.safetensors.4567abcd.part"
+    for part in (old, new):
+        part.write_bytes(shard.read_bytes()[:50])
+    os.utime(old, (0, 0))
+    encode = Counting()
+    store(tmp_path / "kept", encode=encode).fill(images[:1])
+    assert encode.views == 0 and not old.exists() and new.exists()  # the new one may be being written
+
+
+def test_a_damaged_account_of_the_folder_is_written_again(images, tmp_path):
+    store(tmp_path / "kept").fill(images)
+    [about] = (tmp_path / "kept").rglob("about.json")
+    whole = about.read_text()
+    for text in ("", whole[:20]):
+        about.write_text(text)
+        encode = Counting()
+        store(tmp_path / "kept", encode=encode).fill(images)
+        assert about.read_text() == whole and encode.views == 0
+
+
+def test_a_disk_that_does_not_take_a_shard_is_told(images, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(feature_shards, "take_name", full)
+    with pytest.raises(DataError, match=r"cannot be kept in .*No space left on device.*paths\.data"):
+        store(tmp_path / "kept").fill(images)
+    assert not [path for path in (tmp_path / "kept").rglob("*") if path.suffix in (".part", ".safetensors")]
 
 
 def test_a_folder_of_other_features_is_refused(tmp_path):
