@@ -69,6 +69,28 @@ def test_what_several_need_is_trained_once(study):
     assert folders == ["blind-finetune", "resampler", "vision"]
 
 
+def test_a_stage_that_was_half_taken_over_is_taken_over_again(study, tmp_path, monkeypatch):
+    from panollava.workflow import shared_stage
+
+    run = study.runs[2]
+    source = study.folder / "stages" / run.shared[-1].key
+    take = {"config": run.config, "run_dir": tmp_path / "run", "upto": run.shared[-1].upto, "blind": False}
+
+    def full(*args, **options):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shared_stage, "save_checkpoint", full)
+        with pytest.raises(OSError, match="no space"):
+            shared_stage.take_over(source, **take)
+    shared_stage.take_over(source, **take)
+    whole = {path.name for path in (tmp_path / "run").iterdir()}
+    assert whole >= {"resampler", "logs", "stages.json", "run.json"}
+    own = read_meta(tmp_path / "run" / "resampler" / "last").run
+    shared_stage.take_over(source, **take)
+    assert read_meta(tmp_path / "run" / "resampler" / "last").run == own
+
+
 def test_shuffled_answers_stand_beside_the_others(study):
     run = study.runs[0].folder
     own, other = (read_predictions(run / name) for name in ("predictions.csv", "shuffled_predictions.csv"))

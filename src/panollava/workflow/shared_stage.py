@@ -87,8 +87,13 @@ def take_over(source: Path, config: PanollavaConfig, run_dir: Path, *, upto: Seq
     model = build_model(config, blind=blind, adapter="adapter" in trained)
     _load(model, source / last / "last", components=trained)
     state = load_training(source / last / "last")
+    for name in upto:
+        if (source / "logs" / name).is_dir():
+            shutil.copytree(source / "logs" / name, run_dir / "logs" / name, dirs_exist_ok=True)
+    told = [_retold(outcome, model).as_dict() for outcome in outcomes]
+    write_aside(run_dir / "stages.json", json.dumps(told, indent=1))
     run = begin(run_dir)
-    save_checkpoint(
+    save_checkpoint(  # last, because it is what says that the run has begun
         model,
         run_dir / last / "last",
         config=to_dict(config),
@@ -102,11 +107,6 @@ def take_over(source: Path, config: PanollavaConfig, run_dir: Path, *, upto: Seq
         data=meta.data,
         run=run,
     )
-    for name in upto:
-        if (source / "logs" / name).is_dir():
-            shutil.copytree(source / "logs" / name, run_dir / "logs" / name, dirs_exist_ok=True)
-    told = [_retold(outcome, model).as_dict() for outcome in outcomes]
-    write_aside(run_dir / "stages.json", json.dumps(told, indent=1))
     logger.info("taken over from %s: %s", source, ", ".join(upto))
 
 
