@@ -38,6 +38,7 @@ from panollava.models.protocol import PanoramaModel
 from panollava.training.feeds import feature_store
 from panollava.training.progress import progress_bar
 from panollava.workflow.configuration import WorkflowConfig, plain
+from panollava.workflow.foreign import without_code
 from panollava.workflow.quiet import quiet_libraries
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,8 @@ class EvaluationRunner:
     """Evaluates checkpoints.
 
     Args:
-        config: What to test on and how to generate; None for the configuration inside the checkpoint.
+        config: What to test on and how to generate; None for the configuration inside the checkpoint, without what
+            it may name to be run (``workflow.foreign``).
     """
 
     def __init__(self, config: WorkflowConfig | PanollavaConfig | None = None) -> None:
@@ -84,7 +86,7 @@ class EvaluationRunner:
         run_dir = self._run_dir(checkpoint_dir)
         folder = resolve_checkpoint(checkpoint_dir if checkpoint_dir is not None else run_dir)
         session = Session.load(folder)
-        cfg = self.config or session.cfg
+        cfg = self.config or without_code(session.cfg, origin=folder)
         if csv is None:
             ensure_synthetic(cfg)
         samples = evaluation_samples(cfg, manifest=Path(csv) if csv else None)
