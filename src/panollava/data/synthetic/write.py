@@ -38,6 +38,7 @@ from panollava.data.synthetic.recipe import (
 )
 from panollava.data.synthetic.scene import Scene, sample_scene
 from panollava.data.synthetic.vocabulary import SPLITS
+from panollava.data.whole_file import to_disk, write_whole
 from panollava.errors import DataError
 
 __all__ = ["SynthesisSummary", "load_recipe", "synthesize"]
@@ -46,7 +47,7 @@ MIN_WIDTH = 64
 CSV_COLUMNS = ("url", "query", "annotation")
 TABLES = (*(f"{split}.{suffix}" for split in SPLITS for suffix in ("jsonl", "csv")), "scenes.jsonl")
 _PICTURE = re.compile(r"[0-9a-f]{16}\.(jpg|npz)")
-_ASIDE = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+_ASIDE = re.compile(r"\..+\.[0-9a-f]{8}\.(tmp|part)")
 _FEW = 16  # not worth a second process
 
 
@@ -86,6 +87,7 @@ def synthesize(
     try:
         found = _existing(folder, recipe)
         if found and _is_whole(found) and (found.ground_truth or not ground_truth):
+            (folder / PARTIAL_FILE).unlink(missing_ok=True)  # a process may have died right before it
             return found
         ground_truth = ground_truth or bool(found and found.ground_truth)
         return _write(folder, recipe, _processes(workers, count), ground_truth, progress)
@@ -112,7 +114,10 @@ def _write(
                 progress(done, recipe.count)
         summary = tables.finish(ground_truth=ground_truth)
     _sweep(folder, keep=tables.scene_ids)
-    replace_file(folder / RECIPE_FILE, recipe_text(summary).encode())
+    # The recipe vouches for the pictures: a machine that stops now must not keep it and lose one of them.
+    for path in (*folder.glob("images/*"), *folder.glob("truth/*"), *folder.glob("*/"), folder):
+        to_disk(path)
+    write_whole(folder / RECIPE_FILE, recipe_text(summary).encode())
     (folder / PARTIAL_FILE).unlink(missing_ok=True)
     return summary
 
