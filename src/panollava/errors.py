@@ -7,7 +7,8 @@
      |- DataError              a manifest row or an image
      |- GeometryError          an impossible view, angle or image size
      |- ModelError             a model that cannot be built or composed
-     |   '- FusionError        placeholders and vision tokens do not agree
+     |   |- FusionError        placeholders and vision tokens do not agree
+     |   '- HubError           a pretrained model that neither hub nor cache gives
      |- TrainingError          a stage that cannot run
      |- Interrupted            a stage that a signal stopped, after its checkpoint was written
      |- OutOfMemory            memory that is too small even for one panorama or question
@@ -45,6 +46,10 @@ class ModelError(PanollavaError, ValueError):
 
 class FusionError(ModelError):
     """The number of placeholders and of vision tokens differ."""
+
+
+class HubError(ModelError):
+    """A pretrained model that the hub does not give, and the cache does not have."""
 
 
 class TrainingError(PanollavaError, RuntimeError):

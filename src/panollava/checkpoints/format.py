@@ -125,7 +125,7 @@ def load_checkpoint(folder: Path) -> tuple[PanoramaVLM, CheckpointMeta]:
     contents.check()  # all, before minutes go into the base models
     meta = meta_of(contents)
     cfg = build_config(meta.config, origin=str(folder / META))
-    model = build_model(cfg, blind=meta.blind)
+    model = build_model(cfg, blind=meta.blind, foreign=True)
     if "adapter" in meta.components:
         attach_adapter(model, cfg)
     parts = component_state(model)

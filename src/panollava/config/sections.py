@@ -135,6 +135,9 @@ class VisionConfig(Section):
         "embedded", min_length=1, description="Preset name, Hugging Face id or local folder of the encoder."
     )
     revision: str | None = Field(None, description="Branch, tag or commit on the hub; null: the default branch.")
+    trust_remote_code: bool = Field(
+        False, description="Run Python code that comes with the model; needs a commit as revision. Read it first."
+    )
     dtype: Dtype = Field("float32", description="Number type of the encoder's weights.")
     feature_layer: int = Field(
         -1, description="Hidden state that feeds the resampler; -1: the last block, -2: the one before."
@@ -151,6 +154,9 @@ class LanguageConfig(Section):
         "embedded", min_length=1, description="Preset name, Hugging Face id or local folder of the model."
     )
     revision: str | None = Field(None, description="Branch, tag or commit on the hub; null: the default branch.")
+    trust_remote_code: bool = Field(
+        False, description="Run Python code that comes with the model; needs a commit as revision. Read it first."
+    )
     dtype: Dtype = Field("float32", description="Number type of the model's weights.")
     attention: Literal[
         "auto", "eager", "sdpa", "flex_attention", "varlen", "flash_attention_2", "flash_attention_3"

@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from panollava.data.views import normalised_views
 from panollava.errors import DataError, MetricUnavailable, ModelError
-from panollava.evaluation.score_models import batches, load_eval, load_tokenizer, to_device
+from panollava.evaluation.score_models import batches, judge_files, load_eval, load_tokenizer, to_device
 from panollava.geometry import ViewLayout, cubemap
 from panollava.models.vision import EncoderContract, contract_of
 
@@ -38,8 +38,9 @@ class ClipModel:
     def __init__(self, path: str) -> None:
         from transformers import CLIPModel
 
-        self.model = load_eval("clip", path, model=CLIPModel)
-        self.tokenizer = load_tokenizer("clip", path)
+        self.files = judge_files("clip", path)
+        self.model = load_eval("clip", self.files, model=CLIPModel)
+        self.tokenizer = load_tokenizer("clip", self.files)
         self._contract = _contract(self.model.config.vision_config, path, key="clip")
         self.layout = cubemap(size_px=self._contract.image_px, poles=False)
 
@@ -76,7 +77,8 @@ class DinoModel:
     def __init__(self, path: str) -> None:
         from transformers import AutoModel
 
-        self.model = load_eval("dino", path, model=AutoModel)
+        self.files = judge_files("dino", path)
+        self.model = load_eval("dino", self.files, model=AutoModel)
         self._contract = _contract(self.model.config, path, key="dino")
         if not self._contract.prefix_tokens:
             raise MetricUnavailable(f"the model '{path}' has no CLS token to compare. Use a DINOv2 model.")

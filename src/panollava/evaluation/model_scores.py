@@ -113,7 +113,7 @@ def _sbert(path: str) -> Run:
         scores = np.zeros(len(ours))
         for i in _spoken(items):
             scores[i] = best_cosine(ours[i], references=theirs[ends[i] - len(items.references[i]) : ends[i]])
-        return _outcome(scores, items, {"model": weights_signature(path, model.model), "pool": model.pooling})
+        return _outcome(scores, items, {"model": weights_signature(model.files), "pool": model.pooling})
 
     return run
 
@@ -133,7 +133,7 @@ def _bert(path: str, layer: int | None) -> Run:
             for i in some:
                 pairs = [(known[items.predictions[i]], known[text]) for text in items.references[i]]
                 scores[i] = max(bert_score(ours, reference=theirs, weights=weights)[2] for ours, theirs in pairs)
-        fields = {"model": weights_signature(path, model.model), "layer": str(model.layer)}
+        fields = {"model": weights_signature(model.files), "layer": str(model.layer)}
         return _outcome(scores, items, {**fields, "idf": "no", "rescale": "no"})
 
     return run
@@ -157,7 +157,7 @@ def _dino(path: str, folder: Path) -> Run:
             pairs = [dino_similarity(ours, reference=model.views(folder / other)) for other in dict.fromkeys(others[i])]
             scores[i] = max(pairs)
         views = f"{model.layout.name}{len(model.layout.views)}"
-        return _outcome(scores, items, {"model": weights_signature(path, model.model), "views": views, "crop": "no"})
+        return _outcome(scores, items, {"model": weights_signature(model.files), "views": views, "crop": "no"})
 
     return run
 
@@ -210,6 +210,6 @@ class _Clip:
             views[i] = clip_scores(caption, views=pictures[image])
             likeness[i] = best_cosine(caption, references=np.array(references))
         shown = f"{model.layout.name}{len(model.layout.views)}"
-        fields = {"model": weights_signature(self.path, model.model), "views": shown, "prompt": "a-photo-depicts"}
+        fields = {"model": weights_signature(model.files), "views": shown, "prompt": "a-photo-depicts"}
         self._known = items, views, likeness, fields
         return views, likeness, fields

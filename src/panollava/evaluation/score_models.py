@@ -6,59 +6,65 @@ named in signatures by their checksum.
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from panollava.errors import MetricUnavailable
+from panollava.errors import MetricUnavailable, ModelError
+from panollava.models.hub import Pretrained, pretrained
 
 logger = logging.getLogger(__name__)
 
 BATCH = 32
 
 
-def load_pretrained(kind: str, path: str, *, loader: Callable[[str], Any]) -> Any:
-    """Return what the loader makes of a path, for one of ``evaluation.models``.
+def judge_files(kind: str, path: str) -> Pretrained:
+    """Return the files of a model, for one of ``evaluation.models``; fetched if they are not on this disk.
 
     Raises:
-        MetricUnavailable: It cannot be loaded; the message names the key and the path.
+        MetricUnavailable: They cannot be had; the message names the key and the path.
     """
     try:
-        return loader(path)
+        return pretrained(path, key=f"evaluation.models.{kind}")
+    except ModelError as error:
+        raise _unavailable(kind, path, error) from error
+
+
+def load_eval(kind: str, files: Pretrained, *, model: Any) -> Any:
+    """Return a model class's pretrained instance on the best device, in full precision, not training.
+
+    Raises:
+        MetricUnavailable: It cannot be loaded.
+    """
+    options = {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
+    try:
+        loaded = model.from_pretrained(files.folder, dtype=torch.float32, **options)
     except (OSError, ValueError, KeyError) as error:
-        first = " ".join(str(error).split())[:300]
-        raise MetricUnavailable(
-            f"the model '{path}' of evaluation.models.{kind} (--model {kind}=PATH) cannot be loaded: {first}. Give a"
-            " folder with config.json, safetensors and tokenizer, or a hub id that can be reached."
-        ) from error
-
-
-def load_eval(kind: str, path: str, *, model: Any) -> Any:
-    """Return a model class's pretrained instance on the best device, in full precision, not training."""
-    loaded = load_pretrained(kind, path, loader=lambda where: model.from_pretrained(where, dtype=torch.float32))
+        raise _unavailable(kind, files.name, error) from error
     return loaded.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def load_tokenizer(kind: str, path: str) -> Any:
-    """Return the tokenizer of a model; errors as ``load_pretrained``."""
+def load_tokenizer(kind: str, files: Pretrained) -> Any:
+    """Return the tokenizer of a model; errors as ``load_eval``."""
     from transformers import AutoTokenizer
 
-    return load_pretrained(kind, path, loader=AutoTokenizer.from_pretrained)
+    try:
+        return AutoTokenizer.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise _unavailable(kind, files.name, error) from error
 
 
-def weights_signature(path: str, model: Any) -> str:
+def weights_signature(files: Pretrained) -> str:
     """Return the name of a model and the first digits of the sha256 of its weights, or its commit on the hub."""
-    folder = Path(path)
-    if not folder.is_dir():
-        return f"{path}@{str(getattr(model.config, '_commit_hash', None) or 'unknown')[:8]}"
+    if files.commit is not None:
+        return f"{files.name}@{files.commit[:8]}"
     digest = hashlib.sha256()
-    for file in sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]):
+    for file in sorted(files.folder.glob("*.safetensors")):
         with file.open("rb") as data:
             digest.update(hashlib.file_digest(data, "sha256").digest())
-    return f"{folder.name}@{digest.hexdigest()[:8]}"
+    return f"{files.folder.name}@{digest.hexdigest()[:8]}"
 
 
 def batches(texts: Sequence[str]) -> Iterator[list[int]]:
@@ -88,3 +94,11 @@ def token_limit(tokenizer: Any, config: Any) -> int:
 def to_device(inputs: Any, model: Any) -> dict[str, Tensor]:
     """Return the tensors of a tokenizer's output on the model's device."""
     return {name: value.to(model.device) for name, value in inputs.items()}
+
+
+def _unavailable(kind: str, path: str, error: Exception) -> MetricUnavailable:
+    first = " ".join(str(error).split())[:400]
+    return MetricUnavailable(
+        f"the model '{path}' of evaluation.models.{kind} (--model {kind}=PATH) cannot be loaded: {first}. Give a"
+        " folder with config.json, safetensors and tokenizer, or a hub id that can be reached."
+    )

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 
 from panollava.errors import MetricUnavailable
-from panollava.evaluation.score_models import batches, load_eval, load_tokenizer, to_device, token_limit
+from panollava.evaluation.score_models import batches, judge_files, load_eval, load_tokenizer, to_device, token_limit
 from panollava.metrics.bert_score import TextEmbedding
 
 BERT_LAYERS = {
@@ -48,10 +48,11 @@ class SentenceModel:
     def __init__(self, path: str) -> None:
         from transformers import AutoModel
 
-        self.model = load_eval("sbert", path, model=AutoModel)
-        self.tokenizer = load_tokenizer("sbert", path)
-        self.pooling = _pooling(Path(path))
-        self._limit = min(token_limit(self.tokenizer, self.model.config), _sentence_limit(Path(path)))
+        self.files = judge_files("sbert", path)
+        self.model = load_eval("sbert", self.files, model=AutoModel)
+        self.tokenizer = load_tokenizer("sbert", self.files)
+        self.pooling = _pooling(self.files.folder)
+        self._limit = min(token_limit(self.tokenizer, self.model.config), _sentence_limit(self.files.folder))
 
     @torch.inference_mode()
     def embed(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
@@ -83,8 +84,9 @@ class TokenModel:
     def __init__(self, path: str, *, layer: int | None = None) -> None:
         from transformers import AutoModel
 
-        self.model = load_eval("bert", path, model=AutoModel)
-        self.tokenizer = load_tokenizer("bert", path)
+        self.files = judge_files("bert", path)
+        self.model = load_eval("bert", self.files, model=AutoModel)
+        self.tokenizer = load_tokenizer("bert", self.files)
         self.layer = _layer(path, layer, int(self.model.config.num_hidden_layers))
         self._limit = token_limit(self.tokenizer, self.model.config)
 

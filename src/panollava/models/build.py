@@ -15,6 +15,7 @@ from panollava.models.offline import available_source
 from panollava.models.positions import Position, TokenPlaces, build_position, token_places
 from panollava.models.projector import Projector
 from panollava.models.quantize import quantize
+from panollava.models.remote_code import CodeConsent
 from panollava.models.resamplers import Resampler, build_resampler
 from panollava.models.vision import VisionEncoder, load_vision
 from panollava.models.vlm import PanoramaVLM
@@ -23,7 +24,9 @@ from panollava.text.chat import chat_format
 EMBEDDED_ROOT = Path(__file__).parent.parent / "embedded"
 
 
-def build_model(cfg: PanollavaConfig, *, blind: bool = False, adapter: bool = False) -> PanoramaVLM:
+def build_model(
+    cfg: PanollavaConfig, *, blind: bool = False, adapter: bool = False, foreign: bool = False
+) -> PanoramaVLM:
     """Build the composed model with pretrained encoder and language model and new parts between them.
 
     The new parts are drawn from ``cfg.experiment.seed``: the same configuration gives the same weights.
@@ -32,6 +35,7 @@ def build_model(cfg: PanollavaConfig, *, blind: bool = False, adapter: bool = Fa
         cfg: The configuration.
         blind: Leave out the visual path (the text-only baseline).
         adapter: Put the LoRA adapter on the language model.
+        foreign: Whether the configuration came with a checkpoint, and so cannot allow code of a model to run.
 
     Raises:
         ModelError: If a part cannot be loaded, or the parts do not fit.
@@ -42,6 +46,7 @@ def build_model(cfg: PanollavaConfig, *, blind: bool = False, adapter: bool = Fa
         dtype=_dtype(cfg.language.dtype),
         attention=cfg.language.attention,
         revision=cfg.language.revision,
+        consent=CodeConsent(cfg.language.trust_remote_code, foreign),
     )
     if cfg.language.quantization is not None:
         quantize(language, kind=cfg.language.quantization)
@@ -54,6 +59,7 @@ def build_model(cfg: PanollavaConfig, *, blind: bool = False, adapter: bool = Fa
             dtype=_dtype(cfg.vision.dtype),
             feature_layer=cfg.vision.feature_layer,
             revision=cfg.vision.revision,
+            consent=CodeConsent(cfg.vision.trust_remote_code, foreign),
         )
         layout = layout_of(cfg.views, vision)
         parts = _visual_path(cfg, vision, layout, width=language.hidden_size, scale=language.embedding_rms())
@@ -84,6 +90,12 @@ def attach_adapter(model: PanoramaVLM, cfg: PanollavaConfig) -> int:
         rslora=cfg.lora.rslora,
         modules_to_save=cfg.lora.modules_to_save,
     )
+
+
+def revisions_of(model: PanoramaVLM) -> dict[str, str]:
+    """Return what each pretrained part was loaded from: ``owner/name@commit``, or a folder."""
+    parts = {"vision": None if model.vision is None else model.vision.files, "language": model.language.files}
+    return {name: files.revision for name, files in parts.items() if files is not None}
 
 
 def layout_of(views: ViewsConfig, vision: VisionEncoder) -> ViewLayout:

@@ -11,6 +11,8 @@ from panollava.data.pack import PackedText, branch_mask, near_mask
 from panollava.errors import ModelError
 from panollava.models.attention import PACKED, PackedAttention, register
 from panollava.models.attention_kernels import choose_kernel
+from panollava.models.hub import Pretrained, pretrained
+from panollava.models.remote_code import CodeConsent, code_needed
 from panollava.text.chat import IGNORE_INDEX
 
 EAGER_ONLY = ("gemma2",)
@@ -23,13 +25,14 @@ class LanguageModel(nn.Module):
     Args:
         model: A Hugging Face ``...ForCausalLM``.
         attention: Attention kernel of packed conversations, for a model that was loaded with the packed attention.
+        files: Where it was loaded from, if it was.
 
     The logits are computed on supervised rows only; the LM's own loss, which upcasts every row, is not used.
     """
 
-    def __init__(self, model: Any, *, attention: str = "auto") -> None:
+    def __init__(self, model: Any, *, attention: str = "auto", files: Pretrained | None = None) -> None:
         super().__init__()
-        self.model, self.attention = model, attention
+        self.model, self.attention, self.files = model, attention, files
 
     @property
     def hidden_size(self) -> int:
@@ -125,7 +128,12 @@ def additive(allowed: Bool[Tensor, "b 1 t t"], *, dtype: torch.dtype) -> Float[T
 
 
 def load_language(
-    path: str | Path, *, dtype: torch.dtype, attention: str = "auto", revision: str | None = None
+    path: str | Path,
+    *,
+    dtype: torch.dtype,
+    attention: str = "auto",
+    revision: str | None = None,
+    consent: CodeConsent | None = None,
 ) -> tuple[LanguageModel, Any]:
     """Load a causal LM and its tokenizer from a folder or a hub id.
 
@@ -134,27 +142,35 @@ def load_language(
         dtype: Data type of the weights; trained parts should be float32.
         attention: A kernel of ``attention_kernels.CHOICES``; ``auto``: the fastest that device and architecture can.
         revision: Hub revision.
+        consent: Whether Python files of the model may be run; None: no.
 
     Raises:
+        HubError: If neither hub nor cache give it.
         ModelError: If it cannot be loaded, or is not a causal LM.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
+    files = pretrained(path, key="language.model", revision=revision, consent=consent or CodeConsent())
+    options = {"trust_remote_code": files.code, "local_files_only": True}
     try:
-        config = AutoConfig.from_pretrained(path, revision=revision)
+        config = AutoConfig.from_pretrained(files.folder, **options)
         kind = choose_attention(config.model_type, attention)
         register()
         name = kind if kind == "eager" else PACKED
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, attn_implementation=name, revision=revision)
-        tokenizer = AutoTokenizer.from_pretrained(tokenizer_source(path), revision=revision)
-    except (OSError, ValueError) as error:
+        model = AutoModelForCausalLM.from_pretrained(
+            files.folder, dtype=dtype, attn_implementation=name, use_safetensors=True, **options
+        )
+        tokenizer = AutoTokenizer.from_pretrained(tokenizer_source(files.folder), **options)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        needs = code_needed(files.folder, files.name, key="language.model")
         raise ModelError(
-            f"the language model '{path}' cannot be loaded: {error}. "
+            f"the language model '{path}' cannot be loaded: {needs or error}. "
             "Give language.model a folder with config.json and safetensors, a hub id, or a preset name."
         ) from error
     # A repetition penalty or a sampling rule that ships with the model would change answers behind the configuration.
     model.generation_config = GenerationConfig()
-    return LanguageModel(model, attention=attention), tokenizer
+    model.config._name_or_path = files.name  # else exports would name a folder of this machine's cache
+    return LanguageModel(model, attention=attention, files=files), tokenizer
 
 
 def tokenizer_source(path: str | Path) -> str | Path:

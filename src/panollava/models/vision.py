@@ -11,6 +11,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from panollava.errors import ModelError
+from panollava.models.hub import Pretrained, pretrained
+from panollava.models.remote_code import CodeConsent, code_needed
 
 _HALF = (0.5, 0.5, 0.5)
 _CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -78,19 +80,22 @@ class VisionEncoder(nn.Module):
         contract: Its declared behaviour.
         feature_layer: Hidden state to return: -1 what the model calls its last hidden state (SigLIP and DINOv2: after
             the final norm, CLIP: before it), -2 the output of the block before, and so on.
+        files: Where it was loaded from, if it was.
 
     Raises:
         ModelError: If another than the last is asked for, and the contract says that there is no other.
     """
 
-    def __init__(self, model: Any, contract: EncoderContract, *, feature_layer: int = -1) -> None:
+    def __init__(
+        self, model: Any, contract: EncoderContract, *, feature_layer: int = -1, files: Pretrained | None = None
+    ) -> None:
         if feature_layer != -1 and not contract.inner_layers:
             raise ModelError(
                 f"vision.feature_layer is {feature_layer}, but the layers of {type(model).__name__} differ in grid and "
                 "width, and only the last is a layer of features; write vision.feature_layer: -1"
             )
         super().__init__()
-        self.model, self.contract, self.feature_layer = model, contract, feature_layer
+        self.model, self.contract, self.feature_layer, self.files = model, contract, feature_layer, files
 
     @property
     def hidden_size(self) -> int:
@@ -191,11 +196,24 @@ def contract_of(config: Any) -> EncoderContract:
 
 
 def load_vision(
-    path: str | Path, *, dtype: torch.dtype, feature_layer: int = -1, revision: str | None = None
+    path: str | Path,
+    *,
+    dtype: torch.dtype,
+    feature_layer: int = -1,
+    revision: str | None = None,
+    consent: CodeConsent | None = None,
 ) -> VisionEncoder:
     """Load an encoder from a folder or hub id; of a dual encoder (CLIP, SigLIP) only the vision tower.
 
+    Args:
+        path: Folder or hub id.
+        dtype: Data type of the weights.
+        feature_layer: Hidden state to return.
+        revision: Hub revision.
+        consent: Whether Python files of the model may be run; None: no.
+
     Raises:
+        HubError: If neither hub nor cache give it.
         ModelError: If it cannot be loaded or its architecture is not declared.
     """
     from transformers import AutoConfig, AutoModel, CLIPVisionModel, Siglip2VisionModel, SiglipVisionModel
@@ -211,27 +229,31 @@ def load_vision(
         "clip": CLIPVisionModel,
         "clip_vision_model": CLIPVisionModel,
     }
+    files = pretrained(path, key="vision.model", revision=revision, consent=consent or CodeConsent())
+    options = {"trust_remote_code": files.code, "local_files_only": True}
     try:
-        config = AutoConfig.from_pretrained(path, revision=revision)
+        config = AutoConfig.from_pretrained(files.folder, **options)
         loader = towers.get(config.model_type, AutoModel)
-        model = loader.from_pretrained(path, dtype=dtype, revision=revision)
-    except (OSError, ValueError) as error:
+        model = loader.from_pretrained(files.folder, dtype=dtype, use_safetensors=True, **options)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        needs = code_needed(files.folder, files.name, key="vision.model")
         raise ModelError(
-            f"the vision encoder '{path}' cannot be loaded: {error}. "
+            f"the vision encoder '{path}' cannot be loaded: {needs or error}. "
             "Give vision.model a folder with config.json and safetensors, a hub id, or a preset name."
         ) from error
-    contract = contract_of(model.config)
-    return VisionEncoder(model, _with_processor(contract, path, revision=revision), feature_layer=feature_layer)
+    model.config._name_or_path = files.name  # else exports would name a folder of this machine's cache
+    contract = _with_processor(contract_of(model.config), files.folder)
+    return VisionEncoder(model, contract, feature_layer=feature_layer, files=files)
 
 
-def _with_processor(contract: EncoderContract, path: str | Path, *, revision: str | None) -> EncoderContract:
+def _with_processor(contract: EncoderContract, folder: Path) -> EncoderContract:
     """Take mean and deviation from the model's own image processor, where it ships one."""
     from dataclasses import replace
 
     from transformers.image_processing_base import ImageProcessingMixin
 
     try:
-        values, _ = ImageProcessingMixin.get_image_processor_dict(path, revision=revision)
+        values, _ = ImageProcessingMixin.get_image_processor_dict(folder, local_files_only=True)
     except OSError:  # no preprocessor_config.json: the family's declared constants stand
         return contract
     mean, std = values.get("image_mean"), values.get("image_std")

