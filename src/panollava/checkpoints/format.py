@@ -31,7 +31,7 @@ from panollava.checkpoints.state import TENSORS, VALUES, TrainingState, tensors_
 from panollava.config import build_config
 from panollava.errors import CheckpointError
 from panollava.models.adapter import plain_name
-from panollava.models.build import attach_adapter, build_model
+from panollava.models.build import attach_adapter, build_model, revisions_of
 from panollava.models.protocol import PanoramaModel
 from panollava.models.vlm import PanoramaVLM
 
@@ -99,6 +99,7 @@ def save_checkpoint(
         views=views_name(config, blind=model.blind),
         created=now(),
         versions=package_versions(),
+        revisions=revisions_of(model),
     )
     tensors = {f"{name}.safetensors": parts[name] for name in held}
     texts = {META: json.dumps(asdict(meta), indent=1)}
@@ -133,7 +134,8 @@ def load_checkpoint(folder: Path) -> tuple[PanoramaVLM, CheckpointMeta]:
         if state_hash(parts.get(name, {})) != expected:
             raise CheckpointError(
                 f"{folder}: the {name} weights at hand are not those the checkpoint was trained on "
-                f"(sha256 {expected[:12]}...); give the same model or revision"
+                f"(sha256 {expected[:12]}..., from {meta.revisions.get(name, 'an unknown revision')}); "
+                "give the same model or revision"
             )
     for name in meta.components:
         _copy(tensors_of(contents, f"{name}.safetensors"), parts.get(name, {}), folder=folder, component=name)

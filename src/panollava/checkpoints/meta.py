@@ -32,6 +32,7 @@ class CheckpointMeta:
         views: Its layout in words, as ``views_name`` gives it; ``none`` for a blind model.
         created: When it was written, in UTC (ISO 8601); empty in format 1.
         versions: Versions of the packages that wrote it.
+        revisions: Where the pretrained parts came from: ``owner/name@commit`` of the hub, or a folder.
     """
 
     format: int
@@ -49,6 +50,7 @@ class CheckpointMeta:
     views: str = ""
     created: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    revisions: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -60,6 +62,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "format": (int,), "stage": (str,), "epoch": (int,), "step": (int,), "blind": (bool,), "components": (list,),
     "base": (dict,), "config": (dict,), "val_loss": (float, int, type(None)), "finished": (bool,),
     "data": (str, type(None)), "run": (str, type(None)), "views": (str,), "created": (str,), "versions": (dict,),
+    "revisions": (dict,),
 }  # fmt: skip
 
 
@@ -113,7 +116,7 @@ def _checked(raw: dict[str, Any], folder: Path) -> CheckpointMeta:
         whole = isinstance(value, bool) and bool not in _KINDS[key]
         if whole or not isinstance(value, _KINDS[key]):
             raise damage(folder, META, f"holds {str(value)[:80]!r} at {key}")
-    for key in ("base", "versions"):
+    for key in ("base", "versions", "revisions"):
         if not all(isinstance(value, str) for value in tree.get(key, {}).values()):
             raise damage(folder, META, f"holds something else than text in {key}")
     if not all(isinstance(name, str) for name in tree["components"]):

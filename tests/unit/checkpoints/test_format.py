@@ -163,7 +163,7 @@ def test_another_format_is_named_even_if_its_meta_has_other_keys(copy):
 
 def test_format_1_is_read_with_what_it_did_not_say(copy):
     """As it was written before: a plain table of hashes, and nothing about views, time or state."""
-    new = ("finished", "data", "run", "views", "created", "versions")
+    new = ("finished", "data", "run", "views", "created", "versions", "revisions")
     meta = {key: value for key, value in json.loads((copy / META).read_text()).items() if key not in new}
     (copy / META).write_text(json.dumps({**meta, "format": 1}, indent=1))
     for name in ("training.json", "training.safetensors", MANIFEST):
@@ -212,6 +212,9 @@ def test_a_checkpoint_tells_when_and_by_what_it_was_written(three_stages):
     age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(meta.created)
     assert datetime.timedelta(0) <= age < datetime.timedelta(hours=1)
     assert meta.finished and meta.data and meta.name == "tiny"
+    assert meta.revisions == {
+        "vision": three_stages.cfg.vision.model, "language": three_stages.cfg.language.model,
+    }  # fmt: skip
 
 
 def test_the_state_of_training_comes_back_bit_for_bit(tiny_config, tmp_path):
