@@ -12,6 +12,7 @@ from panollava.checkpoints.format import read_meta
 from panollava.metrics.predictions import read_predictions
 from panollava.workflow.arm import run_task
 from panollava.workflow.runner import run_experiment
+from panollava.workflow.shared_stage import provide
 
 STUDY = """
 experiment_name: shared
@@ -89,6 +90,25 @@ def test_a_stage_that_was_half_taken_over_is_taken_over_again(study, tmp_path, m
     own = read_meta(tmp_path / "run" / "resampler" / "last").run
     shared_stage.take_over(source, **take)
     assert read_meta(tmp_path / "run" / "resampler" / "last").run == own
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_shared_stage_goes_on_for_a_run_of_other_settings(study, tmp_path, torn):
+    """Killed before its end was noted, a stage that one arm began is ended by another that shares it."""
+    first, other = study.runs[0], study.runs[1]
+    [vision] = [link for link in other.shared if link.stage == "vision"]
+    assert vision in first.shared
+    folder = provide(first.config, [vision], stages=tmp_path)
+    weights_before = (folder / "vision" / "last" / "vision.safetensors").read_bytes()
+    run = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**run, "state": "running"}))
+    if torn:
+        (folder / "config.yaml").write_text("stages: [{name: ")
+    assert provide(other.config, [vision], stages=tmp_path) == folder
+    assert json.loads((folder / "run.json").read_text())["state"] == "done"
+    assert (folder / "vision" / "last" / "vision.safetensors").read_bytes() == weights_before
+    same = json.loads((folder / "run.json").read_text())["run"] == run["run"]
+    assert same is not torn
 
 
 def test_shuffled_answers_stand_beside_the_others(study):

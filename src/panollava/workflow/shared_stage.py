@@ -26,9 +26,9 @@ from panollava.ablation.locks import held
 from panollava.ablation.standing import write_aside
 from panollava.checkpoints.format import component_state, read_meta, save_checkpoint
 from panollava.checkpoints.state import TrainingState, load_training
-from panollava.config import to_dict
+from panollava.config import dump_config, load_config, to_dict
 from panollava.config.schema import PanollavaConfig
-from panollava.errors import CheckpointError
+from panollava.errors import CheckpointError, ConfigError
 from panollava.models.build import build_model
 from panollava.models.vlm import PanoramaVLM
 from panollava.training.stages import StageOutcome
@@ -56,7 +56,7 @@ def provide(config: PanollavaConfig, links: Sequence[Link], *, stages: Path, bli
         with held(stages / f".{link.key}.lock", what=f"shared stage {link.key}"):
             if not _is_complete(run_dir):
                 logger.info("shared stage %s", link.key)
-                own = _named(config, stages, link.key)
+                own = _begun_with(run_dir, _named(config, stages, link.key))
                 if before is not None:
                     take_over(before, own, run_dir, upto=_names(links, before), blind=blind)
                 ThreeStageTrainer(own, blind=blind).run(stages=link.upto, resume="auto")
@@ -133,6 +133,23 @@ def _load(model: torch.nn.Module, checkpoint: Path, *, components: set[str]) -> 
         with torch.no_grad():
             for key, value in state.items():
                 own[key].copy_(value)
+
+
+def _begun_with(run_dir: Path, config: PanollavaConfig) -> PanollavaConfig:
+    """Return the configuration that a shared stage goes on with: that of the run that began it.
+
+    Runs that share a stage differ in what it does not read, and a run that goes on is held to all it began with.
+    """
+    file = run_dir / "config.yaml"
+    if file.is_file():
+        try:
+            begun = load_config(file)
+            return begun.model_copy(update={"paths": config.paths, "experiment": config.experiment})
+        except ConfigError as error:
+            logger.warning("%s cannot be gone on with and starts over: %s", run_dir, error)
+    shutil.rmtree(run_dir, ignore_errors=True)
+    write_aside(file, dump_config(config))
+    return config
 
 
 def _is_complete(run_dir: Path) -> bool:
