@@ -8,7 +8,6 @@ from types import ModuleType
 import pytest
 
 from panollava.cli import main
-from panollava.cli.check_env import check_package
 from panollava.cli.models_ask import parse_choice
 from panollava.cli.train import pick_stages
 from panollava.config import list_presets, load_config
@@ -296,21 +295,6 @@ def test_views_options_are_checked_like_a_file(capsys, tmp_path):
     assert "views.overlap: seen 1.5; allowed: less than 1" in capsys.readouterr().err
     assert main(["views", str(tmp_path / "none.jpg")]) == 1
     assert "none.jpg: the image cannot be read" in capsys.readouterr().err
-
-
-def test_check_env_fails_when_a_package_is_too_old(capsys, monkeypatch):
-    assert check_package("packaging", needed=">=9999").ok is False
-    assert check_package("packaging", needed=">=1,<9999").ok is True
-    assert main(["check-env", "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert report["ok"] is True
-    assert {"python", "torch", "pydantic", "memory", "free disk"} <= {c["name"] for c in report["checks"]}
-
-    from panollava.cli import check_env
-
-    monkeypatch.setattr(check_env, "_LEAST_PYTHON", (4, 0))
-    assert main(["check-env"]) == 1
-    assert "FAIL  python" in capsys.readouterr().out
 
 
 def test_views_tells_what_a_layout_costs(capsys, tmp_path):
