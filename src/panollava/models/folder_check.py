@@ -32,10 +32,11 @@ def check_folder(folder: Path) -> None:
     config = read_json(folder / CONFIG)
     if not config:
         raise ModelError(f"{folder / CONFIG} is missing or empty; give a folder that was saved by save_pretrained")
-    kernel = _foreign_kernel(config)
-    if kernel:
+    program = _program(config)
+    if program:
         raise ModelError(
-            f"{folder / CONFIG} asks for '{kernel}', a program from the hub; it is not fetched. Remove that entry"
+            f"{folder / CONFIG} asks for a program to be run ({program}), which the files of a model cannot allow "
+            "themselves; if you trust the weights, remove that entry"
         )
     named = sorted(indexed_files(folder))
     for name in named:
@@ -60,8 +61,9 @@ def check_safetensors(file: Path) -> None:
         with safe_open(file, framework="numpy"):
             return
     except (SafetensorError, OSError) as error:
+        size = file.stat().st_size if file.is_file() else 0
         raise ModelError(
-            f"{file} ({file.stat().st_size} bytes) is no whole safetensors file: {error}. It was cut off, or is "
+            f"{file} ({size} bytes) is no whole safetensors file: {error}. It was cut off, or is "
             "another format under this name; fetch it again"
         ) from error
 
@@ -112,15 +114,17 @@ def read_json(file: Path) -> dict[str, Any] | None:
     return value
 
 
-def _foreign_kernel(config: dict[str, Any]) -> str:
-    """Return what a configuration names as an implementation of attention or experts that is a repository."""
+def _program(config: dict[str, Any]) -> str:
+    """Return the entry of a configuration that allows code to itself, or names kernels of a repository; else ""."""
     for key, value in config.items():
         if isinstance(value, dict):
-            inner = _foreign_kernel(value)
+            inner = _program(value)
             if inner:
                 return inner
+        elif key == "trust_remote_code" and value:  # some classes read it for their inner models (CVE-2026-5241)
+            return f"{key}: true"
         elif key.endswith("_implementation") and isinstance(value, str) and "/" in value:
-            return value
+            return f"{key}: {value}"
     return ""
 
 
