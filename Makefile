@@ -20,7 +20,7 @@ TORCH_STAMP := $(VENV)/.stamp-torch-$(shell printf '%s %s' '$(TORCH)' '$(TORCH_I
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev run run-smollm2 test faults lint format bench-geometry bench-metrics docker-build clean clean-all
+.PHONY: help setup setup-dev run run-smollm2 test faults lint audit format bench-geometry bench-metrics docker-build clean clean-all
 
 help:  ## List the targets.
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -44,6 +44,9 @@ lint: setup-dev  ## Check style, types and the layers of the packages.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+audit: $(VENV)/.stamp-audit  ## Ask the advisory service about every installed package.
+	@$(BIN)/python tools/audit.py --local
 
 format: setup-dev  ## Rewrite the files in the project's style.
 	@$(BIN)/ruff check --fix .
@@ -97,6 +100,11 @@ $(VENV)/.stamp-dev: $(TORCH_STAMP) pyproject.toml constraints.txt
 	@echo "installing panollava with the tools of development (about a minute)"
 	@$(PIP) -c constraints.txt -e '.[dev]'
 	@touch $(VENV)/.stamp-run $@
+
+$(VENV)/.stamp-audit: $(VENV)/.stamp-dev
+	@echo "installing pip-audit"
+	@$(PIP) -c constraints.txt -e '.[audit]'
+	@touch $@
 
 # None of the peers needs torchvision or another torch than the installed one.
 $(VENV)/.stamp-bench: $(TORCH_STAMP) pyproject.toml constraints.txt
