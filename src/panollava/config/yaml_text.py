@@ -100,6 +100,11 @@ def parse_yaml(text: str, *, origin: str) -> Any:
         raise ConfigError(f"{origin}{where}: {error.problem or 'not valid YAML'}.") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{origin}: not valid YAML: {error}.") from error
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        # what PyYAML's own conversions raise: `!!int x`, `!!bool maybe`, a number of five thousand digits
+        raise ConfigError(f"{origin}: a value does not fit its tag, or is out of range ({error!r:.200}).") from error
 
 
 def format_yaml(data: Mapping[str, Any]) -> str:

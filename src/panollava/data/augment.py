@@ -23,7 +23,7 @@ from jaxtyping import Shaped
 from panollava.config.augment import AugmentConfig
 from panollava.data.images import DEFAULT_OPTIONS, ImageOptions
 from panollava.data.order import uniforms
-from panollava.data.views import Tensors, load_erp, views_of
+from panollava.data.views import Tensors, drawn_from, load_erp, views_of
 from panollava.errors import DataError
 from panollava.geometry import ViewLayout, roll_erp, rotation
 from panollava.geometry.rotate import rotate_erp
@@ -187,4 +187,6 @@ def augmented(
         return (), carry(pairs, draw(augment, epoch=epoch, index=index, freedom=freedom).turn)
     erp = load_erp(image, layout, images=images)
     drawn = draw(augment, epoch=epoch, index=index, freedom=freedom, width=erp.shape[1])
-    return views_of(apply_draw(erp, drawn), layout, antialias=images.antialias), carry(pairs, drawn.turn)
+    with drawn_from(image):
+        views = views_of(apply_draw(erp, drawn), layout, antialias=images.antialias)
+    return views, carry(pairs, drawn.turn)

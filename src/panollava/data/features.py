@@ -26,7 +26,7 @@ from panollava.data.feature_key import FeatureKey
 from panollava.data.feature_ring import RingShift
 from panollava.data.feature_shards import FeatureShards
 from panollava.data.images import DEFAULT_OPTIONS, ImageOptions
-from panollava.data.views import Tensors, load_erp, stacked, views_of
+from panollava.data.views import Tensors, drawn_from, load_erp, stacked, views_of
 from panollava.errors import DataError
 from panollava.geometry import ViewLayout
 
@@ -179,9 +179,10 @@ class FeatureStore:
 
     def _views(self, path: Path, steps: int) -> Tensors:
         erp = load_erp(path, self._layout, images=self._images)
-        if steps == 0:
-            return views_of(erp, self._layout, antialias=self._images.antialias)
-        return self._ring.rest_views(erp, steps=steps, antialias=self._images.antialias)
+        with drawn_from(path):
+            if steps == 0:
+                return views_of(erp, self._layout, antialias=self._images.antialias)
+            return self._ring.rest_views(erp, steps=steps, antialias=self._images.antialias)
 
     def _cast(self, features: torch.Tensor) -> torch.Tensor:
         """Return features in the kept type, as tensors that may take part in training.

@@ -3,7 +3,8 @@
 file or bytes -> decode at 1/k (JPEG) -> ERP u8 -> views u8, grouped by size -> (value - mean) / std, f32
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from panollava.data.images import DEFAULT_OPTIONS, ImageOptions, open_with_options
-from panollava.errors import DataError
+from panollava.errors import DataError, GeometryError
 from panollava.geometry import ViewLayout
 from panollava.geometry.antialias import Antialias, least_width
 from panollava.geometry.render import render_groups
@@ -41,7 +42,22 @@ def load_views(
     Raises:
         DataError: If the file is not a usable panorama.
     """
-    return views_of(load_erp(source, layout, images=images), layout, antialias=images.antialias)
+    erp = load_erp(source, layout, images=images)
+    with drawn_from(source):
+        return views_of(erp, layout, antialias=images.antialias)
+
+
+@contextmanager
+def drawn_from(source: str | Path | bytes) -> Iterator[None]:
+    """Name the file of a panorama from which views cannot be drawn.
+
+    Raises:
+        DataError: If the rendering inside fails, for example because the panorama is too wide.
+    """
+    try:
+        yield
+    except GeometryError as error:
+        raise DataError(f"{'<bytes>' if isinstance(source, bytes) else source}: {error}") from error
 
 
 def views_of(
@@ -101,7 +117,9 @@ def normalised_views(
     table = (levels - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
     erp = load_erp(source, layout, images=images)
     groups = []
-    for views in render_groups(erp, layout, antialias=images.antialias):
+    with drawn_from(source):
+        drawn = render_groups(erp, layout, antialias=images.antialias)
+    for views in drawn:
         out = np.empty((len(views), 3, *views.shape[1:3]), np.float32)
         for picture, planes in zip(views, out, strict=True):
             for channel, plane in enumerate(cv2.split(picture)):

@@ -86,3 +86,13 @@ def test_python_tags_are_refused():
 def test_what_is_no_configuration_is_told_before_it_costs_time(text, message):
     with pytest.raises(ConfigError, match=message):
         parse_yaml(text, origin="config.yaml")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["!!int x", "!!int ''", "!!int []", "!!bool maybe", "!!float abc", "!!float ''", "!!timestamp x", "!!map [1]",
+     "!!timestamp 2020-99-99", '"\\UFFFFFFFF"', "9" * 5000],
+)  # fmt: skip
+def test_a_value_that_does_not_fit_its_tag_is_told_with_the_file(value):
+    with pytest.raises(ConfigError, match=r"^config\.yaml"):
+        parse_yaml(f"a: {value}\n", origin="config.yaml")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from panollava.data.features import FeatureStore
 from panollava.data.images import ImageOptions
 from panollava.data.views import load_erp, load_views, normalised_views, stacked_views, views_of
 from panollava.errors import DataError
@@ -71,3 +72,16 @@ def test_normalised_views_are_the_encoders_to_the_bit(jpeg):
 def test_a_wrong_normalisation_is_refused(jpeg, mean, std):
     with pytest.raises(DataError, match="three numbers each, std above 0"):
         normalised_views(jpeg, cubemap(size_px=8), mean=mean, std=std)
+
+
+def test_a_panorama_that_is_too_wide_for_the_views_is_named(tmp_path):
+    path = tmp_path / "wide.png"
+    Image.new("RGB", (140_000, 64)).save(path)
+    layout = e2p_ring(hfov_deg=90.0, overlap=0.5, size_px=16)
+    options = ImageOptions(assume_full=True)
+    with pytest.raises(DataError, match=r"wide\.png: a view needs .* Resize the panorama"):
+        load_views(path, layout, images=options)
+    with pytest.raises(DataError, match=r"wide\.png: a view needs"):
+        normalised_views(path, layout, mean=[0.5] * 3, std=[0.5] * 3, images=options)
+    with pytest.raises(DataError, match=r"wide\.png: a view needs"):
+        FeatureStore(encode=lambda views: views, layout=layout, folder=None, images=options).get([path])

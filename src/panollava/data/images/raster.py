@@ -35,6 +35,7 @@ READERS: dict[str, Reader] = {
     "BMP": BmpImageFile,
 }
 _ORIENTATION_TAG = 0x0112
+_WIDTH_TAG, _HEIGHT_TAG = 0x0100, 0x0101
 _PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _OPAQUE_BLACK = (0, 0, 0, 255)
@@ -58,9 +59,24 @@ def read_raster(kind: str, data: bytes, *, options: ImageOptions) -> Picture:
         raise DataError(f"the image is animated ({image.n_frames} frames). Save one frame.")
     if kind == "PNG":
         check_chunks(data)
+    if isinstance(image, TiffImageFile):
+        _check_strips(image)
     orientation = _orientation(image)
     image.load()
     return decoded(upright(to_rgb(image), orientation=orientation), xmp=_xmp(image))
+
+
+def _check_strips(image: TiffImageFile) -> None:
+    """Refuse a TIFF whose strips or tiles do not cover it: Pillow would leave the rest black, and say nothing.
+
+    Raises:
+        OSError: If they do not.
+    """
+    columns, rows = image.tag_v2[_WIDTH_TAG], image.tag_v2[_HEIGHT_TAG]
+    boxes = {box for _, box, *_ in image.tile if box is not None}
+    covered = sum((right - left) * (bottom - top) for left, top, right, bottom in boxes)
+    if covered < columns * rows:
+        raise OSError(f"its strips have {covered} of {columns * rows} pixels")
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:

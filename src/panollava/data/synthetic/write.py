@@ -87,7 +87,8 @@ def synthesize(
     try:
         found = _existing(folder, recipe)
         if found and _is_whole(found) and (found.ground_truth or not ground_truth):
-            (folder / PARTIAL_FILE).unlink(missing_ok=True)  # a process may have died right before it
+            if (folder / PARTIAL_FILE).is_file():  # a process died right before it removed this
+                (folder / PARTIAL_FILE).unlink()
             return found
         ground_truth = ground_truth or bool(found and found.ground_truth)
         return _write(folder, recipe, _processes(workers, count), ground_truth, progress)

@@ -81,3 +81,14 @@ def test_a_bit_that_flips_in_a_png_is_found_by_its_checksums():
         data[place] ^= 1 << place % 8
         with pytest.raises(DataError):
             open_panorama(bytes(data))
+
+
+@pytest.mark.parametrize("planes", [1, 3])
+def test_a_tiff_whose_strips_do_not_cover_it_is_not_filled_up_with_black(planes: int):
+    whole = SMOOTH[:, :, 0] if planes == 1 else SMOOTH
+    data = bytearray(pillow(Image.fromarray(whole), "TIFF"))
+    assert open_panorama(bytes(data)).shape == (32, 64, 3)
+    tag = data.index(b"\x01\x01\x04\x00") if b"\x01\x01\x04\x00" in data else data.index(b"\x01\x01\x03\x00")
+    data[tag + 8 : tag + 10] = (64).to_bytes(2, "little")  # twice as high as its one strip
+    with pytest.raises(DataError, match=r"truncated or damaged \(its strips have 2048 of 4096 pixels\)"):
+        open_panorama(bytes(data), assume_full=True)
