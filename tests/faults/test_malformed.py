@@ -6,6 +6,7 @@ that can still be read whole is no error: its pixels are held to a reference els
 
 import json
 import random
+import re
 import resource
 import struct
 import time
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 
 from panollava.cli.program import main
+from panollava.data.images import open_panorama
 from panollava.data.manifest import read_manifest
 from panollava.errors import DataError
 
@@ -147,6 +149,8 @@ def test_images(tmp_path, capsys, number, record_property):
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 300
     if status == 0:
         assert list((tmp_path / "out").iterdir())
+        if IMAGES[number % len(IMAGES)] is truncated:  # nothing of the picture was in what is missing
+            assert np.array_equal(open_panorama(path), open_panorama(tmp_path / f"whole{suffix}"))
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------
@@ -205,6 +209,7 @@ def test_tables(tmp_path, capsys, number, record_property):
         assert all(s.image.resolve() == (tmp_path / "a.jpg") for s in samples if not s.image.is_absolute())
         assert all(tmp_path in s.image.resolve().parents for s in samples), [s.image for s in samples]
     except DataError as error:
+        assert re.match(rf"{re.escape(str(path))}, row \d+\b.*column", str(error)), error
         check(1, f"error: {error}", time.monotonic() - started, names=[str(path)], record_property=record_property)
     else:
         check(0, "", time.monotonic() - started, names=[], record_property=record_property)
