@@ -52,7 +52,7 @@ VERBS: dict[str, Verb] = {
     "checkpoints prune": Verb("checkpoints_prune", "remove old checkpoints from inside stages"),
     "checkpoints diff": Verb("checkpoints_diff", "compare two checkpoints: settings and weights"),
     "bench attention": Verb("bench_attention", "measure the attention kernels of this machine"),
-    "check-env": Verb("check_env", "check Python, torch, the GPU and the packages"),
+    "check-env": Verb("check_env", "check machine, Python, torch and packages, with what to do"),
     "config show": Verb("config_show", "print a configuration whole, or describe every key"),
     "config check": Verb("config_check", "check a configuration file"),
     "data synth": Verb("data_synth", "write generated panoramas with questions and answers"),
