@@ -80,6 +80,7 @@ class HeldOut:
 
     samples: list[Sample]
     skipped: list[Skipped]
+    skipped_questions: int
 
 
 def held_out(cfg: PanollavaConfig, *, manifest: Path | None = None) -> HeldOut:
@@ -92,8 +93,9 @@ def held_out(cfg: PanollavaConfig, *, manifest: Path | None = None) -> HeldOut:
         samples = _manifest(manifest, cfg)
     else:
         samples = [s for entry in cfg.data.test for s in read_entry(entry, cfg, split="test")]
-    [sound], skipped = _sound([samples[: cfg.evaluation.max_samples]], cfg)
-    return HeldOut(sound, skipped)
+    wanted = samples[: cfg.evaluation.max_samples]
+    [sound], skipped = _sound([wanted], cfg)
+    return HeldOut(sound, skipped, len(wanted) - len(sound))
 
 
 def evaluation_samples(cfg: PanollavaConfig, *, manifest: Path | None = None) -> list[Sample]:

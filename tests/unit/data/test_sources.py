@@ -108,7 +108,8 @@ def test_only_what_is_scored_is_opened(config: Maker, tmp_path: Path):
 def test_a_test_set_of_ones_own_says_what_was_left_out(config: Maker, tmp_path: Path):
     cfg = config()
     found = held_out(cfg, manifest=tmp_path / "test.jsonl")
-    assert len(found.samples) == 16 and [Path(one.image).name for one in found.skipped] == ["2.jpg", "5.jpg"]
+    assert len(found.samples) == 16 and found.skipped_questions == 4
+    assert [Path(one.image).name for one in found.skipped] == ["2.jpg", "5.jpg"]
     record_held_out(tmp_path / "eval-test", found, cfg)
     assert {split for split, _ in read_skipped(tmp_path / "eval-test")} == {"test"}
 
