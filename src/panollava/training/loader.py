@@ -1,10 +1,11 @@
 """Feed a stage: batches of panoramas as pixels (overlap) or as features and packed conversations (language)."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from panollava.data.augment import Augment, augmented, carry, draw
 from panollava.data.dataset import choose_questions, conversations, step_plan
@@ -13,8 +14,24 @@ from panollava.data.images import DEFAULT_OPTIONS, ImageOptions
 from panollava.data.manifest import PanoramaSamples
 from panollava.data.prefetch import prefetched
 from panollava.data.views import Tensors, stacked, stacked_views
+from panollava.errors import DataError
 from panollava.models.vlm import PanoramaBatch, PanoramaVLM
 from panollava.text.directions import conversation_freedom
+
+
+def _error_as_item(read: Callable[[Any, int], Any]) -> Callable[[Any, int], Any]:
+    """Let another process send an error as an item: torch would put that process's traceback into the message."""
+
+    @functools.wraps(read)
+    def told(self: Any, number: int) -> Any:
+        try:
+            return read(self, number)
+        except DataError as error:
+            if get_worker_info() is None:
+                raise
+            return DataError(str(error))  # without its cause, which need not be picklable
+
+    return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +134,7 @@ class LanguageBatches(Dataset[PanoramaBatch]):
     def __len__(self) -> int:
         return len(self.plan.batches)
 
+    @_error_as_item
     def __getitem__(self, number: int) -> PanoramaBatch:
         epoch, indices = self.plan.batches[number]
         pairs = self._asked(epoch, indices)
@@ -194,6 +212,7 @@ class PixelBatches(Dataset[Tensors]):
     def __len__(self) -> int:
         return len(self.plan.batches)
 
+    @_error_as_item
     def __getitem__(self, number: int) -> Tensors:
         epoch, indices = self.plan.batches[number]
         if self.augment is None:
@@ -220,12 +239,20 @@ class _InOrder:
         return self.count
 
 
+def _raised(items: Iterator[Any]) -> Iterator[Any]:
+    """Yield items; raise one that is an error."""
+    for item in items:
+        if isinstance(item, DataError):
+            raise item
+        yield item
+
+
 class _Prefetching(DataLoader):
     """A loader whose next batches are read by a thread where no other process reads them."""
 
     def __iter__(self) -> Iterator[Any]:
         items = iter(super().__iter__())
-        return items if self.num_workers else prefetched(items)
+        return _raised(items) if self.num_workers else prefetched(items)
 
 
 def loader(batches: LanguageBatches | PixelBatches, *, workers: int, start: int = 0) -> DataLoader:

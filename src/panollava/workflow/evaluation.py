@@ -18,8 +18,9 @@ from panollava.checkpoints.format import MANIFEST
 from panollava.checkpoints.resolve import resolve_checkpoint
 from panollava.config import dump_config
 from panollava.config.schema import EvaluationConfig, PanollavaConfig
+from panollava.data.bad_images import rows_named
 from panollava.data.manifest import Sample
-from panollava.data.sources import ensure_synthetic, evaluation_samples
+from panollava.data.sources import ensure_synthetic, held_out, record_held_out
 from panollava.data.writers import write_predictions_csv
 from panollava.errors import DataError
 from panollava.evaluation.identity import answers_identity, file_hash
@@ -89,11 +90,13 @@ class EvaluationRunner:
         cfg = self.config or without_code(session.cfg, origin=folder)
         if csv is None:
             ensure_synthetic(cfg)
-        samples = evaluation_samples(cfg, manifest=Path(csv) if csv else None)
+        found = held_out(cfg, manifest=Path(csv) if csv else None)
+        samples = found.samples
         if not samples:
             raise DataError("there is nothing to test on: data.test has no samples; give --csv-input or data.test")
         out = Path(out_dir) if out_dir else run_dir / f"eval-{Path(csv).stem}" if csv else run_dir
         out.mkdir(parents=True, exist_ok=True)
+        record_held_out(out, found, cfg)
         asked = _Examination(samples, cfg, out)
         scores = asked.score(session.model, checkpoint=file_hash(folder / MANIFEST))
         blind = before = None
@@ -110,7 +113,11 @@ class EvaluationRunner:
             "experiment": cfg.experiment.name,
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "checkpoint": str(folder),
-            "test": {"panoramas": len({s.image_id for s in samples}), "questions": len(samples)},
+            "test": {
+                "panoramas": len({s.image_id for s in samples}),
+                "questions": len(samples),
+                "skipped": found.skipped_questions,
+            },
             "model": scores,
             "blind": blind,
             "untrained": before,
@@ -203,7 +210,7 @@ def evaluate(
     # Before the answers: a metric that cannot be read should not cost their time.
     custom = load_custom(f"{name}={place}" for name, place in cfg.evaluation.custom_metrics.items())
     store = feature_store(model, cfg)
-    with progress_bar() as bar:
+    with progress_bar() as bar, rows_named(samples):
         task = bar.add_task(title, total=len(samples), note="questions")
         advance: Callable[[int, int], None] = lambda done, _: bar.update(task, completed=done)  # noqa: E731
         answers = answer(model, samples, cfg, store=store, progress=advance, journal=journal)

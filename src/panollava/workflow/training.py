@@ -9,6 +9,7 @@ from pathlib import Path
 from panollava.checkpoints.format import load_checkpoint
 from panollava.config import dump_config
 from panollava.config.schema import PanollavaConfig, StageConfig
+from panollava.data.bad_images import rows_named
 from panollava.data.manifest import PanoramaSamples
 from panollava.data.sources import ensure_synthetic, training_panoramas
 from panollava.errors import ConfigError, unknown_name
@@ -83,17 +84,18 @@ class ThreeStageTrainer:
             with ranks.lead_first():
                 train = training_panoramas(row.data or self.config.data.train, self.config, split="train")
                 val = self._validation(row)
-            outcome = run_stage(
-                model,
-                row,
-                self.config,
-                train=train,
-                val=val,
-                run_dir=self.run_dir,
-                trained=trained,
-                resume=at.checkpoint if row.name == at.inside else None,
-                run=run,
-            )
+            with rows_named([*train, *val]):
+                outcome = run_stage(
+                    model,
+                    row,
+                    self.config,
+                    train=train,
+                    val=val,
+                    run_dir=self.run_dir,
+                    trained=trained,
+                    resume=at.checkpoint if row.name == at.inside else None,
+                    run=run,
+                )
             self._note(outcome)
             if is_sharded(model):  # what was sharded for one stage cannot be made whole for the next
                 model, trained = self._model(outcome.checkpoint)
