@@ -18,6 +18,7 @@ from panollava.errors import TrainingError
 from panollava.training.average import WeightAverage
 from panollava.training.best import BestKeeper
 from panollava.training.execution import execution
+from panollava.training.interrupt import StopSignals
 from panollava.training.keep import StepCheckpoints
 from panollava.training.loggers import build_loggers
 from panollava.training.module import StageModule
@@ -61,6 +62,7 @@ def fit(
     val: Any,
     run_dir: Path,
     save: Callable[[Save], str],
+    signals: StopSignals,
     resume: TrainingState | None = None,
 ) -> Fit:
     """Run a stage, save checkpoints on the way, and leave the model with the weights that are its result.
@@ -72,6 +74,7 @@ def fit(
         val: Loader of the validation batches, or None.
         run_dir: Folder of the run.
         save: Writes a checkpoint and returns its path.
+        signals: Stop the stage between two steps; one that comes when no step is left is for the caller.
         resume: State of the stage where it was stopped, whose weights the model has; None: from its beginning.
 
     Raises:
@@ -106,26 +109,37 @@ def fit(
         StageProgress(module, name=f"stage {module.stage.name}", total=len(train), speed=speed, done=done),
         keeper,
         average,
-        StepCheckpoints(module, save=save_step, every=settings.save_every, minutes=settings.save_minutes, first=first),
+        StepCheckpoints(
+            module,
+            signals=signals,
+            save=save_step,
+            every=settings.save_every,
+            minutes=settings.save_minutes,
+            first=first,
+        ),
     ]
     trainer.callbacks.extend(callback for callback in callbacks if callback is not None)
     continue_after(trainer, steps=first, batches=done)
-    _run(trainer, module, settings, train=train, val=val)
+    _run(trainer, module, settings, train=train, val=val, signals=signals)
     if lent is not None:
         lent.keep()
     return Fit(int(trainer.global_step), keeper.best_step if keeper is not None else None, speed.rates)
 
 
-def _run(trainer: Trainer, module: StageModule, settings: TrainerConfig, *, train: Any, val: Any) -> None:
+def _run(
+    trainer: Trainer, module: StageModule, settings: TrainerConfig, *, train: Any, val: Any, signals: StopSignals
+) -> None:
     """Train, and validate at the end if that was not the last thing done."""
     options = {"compile": settings.compile, "gradient_checkpointing": settings.gradient_checkpointing}
     with execution(module.model, **options), told(module, settings):
         trainer.fit(module, train, val)
+        signals.install()  # Lightning has put back what was there before it
         if trainer.interrupted:
             raise KeyboardInterrupt
         module.finite.finish(steps=int(trainer.global_step))
         if val is not None and module.validated_step != trainer.global_step:
             trainer.validate(module, val, verbose=False)
+            signals.install()
     module.model.eval()
 
 

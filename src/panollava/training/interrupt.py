@@ -16,8 +16,10 @@ import signal
 import subprocess
 import threading
 from types import FrameType
+from typing import Any
 
 from panollava.errors import Interrupted
+from panollava.training.ranks import is_lead
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ STATUS = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGUSR1: 75}
 
 
 class StopSignals:
-    """Takes note of the first signal, while it is installed.
+    """Takes note of the first signal, from ``install`` to the end of its context, which leaves all as it was.
 
     Attributes:
         received: Number of the signal; 0 for none.
@@ -34,19 +36,23 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.received = 0
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopSignals":
+        self._before = {number: signal.getsignal(number) for number in STATUS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
 
     def install(self) -> None:
-        """Listen; a thread beside the main one cannot."""
-        if threading.current_thread() is not threading.main_thread():
+        """Listen, again after somebody else has; a thread beside the main one cannot, and a signal is noted once."""
+        if threading.current_thread() is not threading.main_thread() or self.received:
             return
-        self._before = {number: signal.signal(number, self._note) for number in STATUS}
-
-    def remove(self) -> None:
-        """Leave the signals to who had them before."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
-        self._before = {}
+        for number in STATUS:
+            signal.signal(number, self._note)
 
     def _note(self, number: int, _: FrameType | None) -> None:
         self.received = number
@@ -56,12 +62,14 @@ class StopSignals:
 
 
 def stopped(number: int, *, stage: str, step: int, checkpoint: str) -> Interrupted:
-    """Return what to raise after the checkpoint of a stopped stage was written.
+    """Return what to raise after the checkpoint of a stopped stage was written; put a SLURM job into the queue again.
 
     Example:
         >>> stopped(15, stage="finetune", step=120, checkpoint="runs/a/finetune/step-000120").status
         143
     """
+    if number == signal.SIGUSR1 and is_lead():
+        requeue()
     text = (
         f"stopped by {_name(number)} after step {step} of stage '{stage}'; go on with --resume auto from {checkpoint}"
     )

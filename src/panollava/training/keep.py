@@ -1,16 +1,15 @@
 """Write checkpoints on the way through a stage, so that whatever stops it costs little."""
 
-import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from lightning import Callback, LightningModule, Trainer
 
-from panollava.training.interrupt import StopSignals, requeue, stopped
+from panollava.training.interrupt import StopSignals, stopped
 from panollava.training.module import StageModule
 from panollava.training.position import count_logged
+from panollava.training.ranks import largest
 
 _NOTHING, _SAVE = 0, -1
 
@@ -22,6 +21,7 @@ class StepCheckpoints(Callback):
 
     Args:
         module: The stage.
+        signals: What asks the stage to stop.
         save: Writes the checkpoint of so many optimiser steps and returns its path.
         every: Optimiser steps between two checkpoints; None: no such rhythm.
         minutes: Minutes between two checkpoints; None: no such rhythm.
@@ -32,13 +32,14 @@ class StepCheckpoints(Callback):
         self,
         module: StageModule,
         *,
+        signals: StopSignals,
         save: Callable[[int], str],
         every: int | None,
         minutes: float | None,
         first: int = 0,
     ) -> None:
         self.module, self.save, self.every, self.minutes, self.first = module, save, every, minutes, first
-        self.signals = StopSignals()
+        self.signals = signals
         self._last = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -57,7 +58,7 @@ class StepCheckpoints(Callback):
         step = int(trainer.global_step)
         if step == self.first:
             count_logged(trainer, steps=step)
-        why = self._agreed(trainer, self._wanted(step))
+        why = self._agreed(self._wanted(step))
         if why == _NOTHING or (step == self.first and why == _SAVE):
             return
         for logger in trainer.loggers:
@@ -65,17 +66,7 @@ class StepCheckpoints(Callback):
         path = self.save(step)
         self._last = time.monotonic()
         if why > 0:
-            if trainer.is_global_zero and why == signal.SIGUSR1:
-                requeue()
             raise stopped(why, stage=self.module.stage.name, step=step, checkpoint=path)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listen no longer."""
-        self.signals.remove()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Listen no longer."""
-        self.signals.remove()
 
     def _wanted(self, step: int) -> int:
         """Return the signal that stops this process, _SAVE for a checkpoint, or _NOTHING."""
@@ -85,11 +76,7 @@ class StepCheckpoints(Callback):
         late = self.minutes is not None and time.monotonic() - self._last >= 60 * self.minutes
         return _SAVE if due or late else _NOTHING
 
-    def _agreed(self, trainer: Trainer, wanted: int) -> int:
-        """Return what all processes do: a signal that any has got, or the first one's wish to save."""
-        if trainer.world_size == 1:
-            return wanted
-        votes = torch.tensor([max(wanted, 0), int(wanted == _SAVE)], device=self.module.device)
-        torch.distributed.all_reduce(votes, op=torch.distributed.ReduceOp.MAX)
-        stop, save = votes.tolist()
+    def _agreed(self, wanted: int) -> int:
+        """Return what all processes do: stop, if any has got a signal, or save, if any wants to."""
+        stop, save = largest([max(wanted, 0), int(wanted == _SAVE)])
         return stop or (_SAVE if save else _NOTHING)

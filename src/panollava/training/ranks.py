@@ -91,6 +91,15 @@ def total(values: list[float]) -> list[float]:
     return [float(number) for number in numbers]
 
 
+def largest(values: list[int]) -> list[int]:
+    """Return the largest of each number over all processes."""
+    if not distributed.is_initialized():
+        return values
+    numbers = torch.tensor(values, device=_device())
+    distributed.all_reduce(numbers, op=distributed.ReduceOp.MAX)
+    return [int(number) for number in numbers]
+
+
 def gathered(rows: Float[Tensor, "m d"], *, panoramas: int, idle: bool) -> Float[Tensor, "k d"]:
     """Return the rows of all processes in the order of the whole batch; gradients flow to this process's rows alone.
 

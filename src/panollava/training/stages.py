@@ -18,13 +18,14 @@ from panollava.models.vlm import PanoramaVLM
 from panollava.training.auto_batch import choose_batch, longest
 from panollava.training.feeds import loaders
 from panollava.training.finite import FinitePolicy, describer
-from panollava.training.fit import Save, fit
+from panollava.training.fit import Fit, Save, fit
 from panollava.training.folder import StageFolder, data_hash
 from panollava.training.freeze import Trainable, set_trainable
+from panollava.training.interrupt import StopSignals, stopped
 from panollava.training.loader import StagePlan, packed_lengths
 from panollava.training.module import StageModule
 from panollava.training.objectives import seeded_objective
-from panollava.training.ranks import planned
+from panollava.training.ranks import largest, planned
 from panollava.training.resume import KEPT_LOSSES
 from panollava.training.shard import whole_weights
 
@@ -124,30 +125,41 @@ def run_stage(
     def save(what: Save) -> str:
         return keep.save(what, epoch=_epochs(plan, stage, steps=what.step), val_loss=module.last_val_loss)
 
-    done = fit(module, cfg.trainer, train=first, val=second, run_dir=run_dir, save=save, resume=state)
+    with StopSignals() as signals:
+        done = fit(
+            module, cfg.trainer, train=first, val=second, run_dir=run_dir, save=save, signals=signals, resume=state
+        )
+        outcome = _outcome(stage, counts, module, done, epochs=_epochs(plan, stage, steps=done.steps), keep=keep)
+        last = Save("last", done.steps, None)
+        with whole_weights(model):
+            keep.save(last, epoch=outcome.epochs, val_loss=outcome.val_loss, outcome=outcome.as_dict())
+        [stop] = largest([signals.received])
+    if stop:
+        raise stopped(stop, stage=stage.name, step=done.steps, checkpoint=outcome.checkpoint)
     trained.update(stage.trains)
-    outcome = StageOutcome(
+    return outcome
+
+
+def _outcome(
+    stage: StageConfig, counts: Trainable, module: StageModule, done: Fit, *, epochs: int, keep: StageFolder
+) -> StageOutcome:
+    return StageOutcome(
         name=stage.name,
         objective=stage.objective,
         trains=tuple(stage.trains),
         trainable=counts.trainable,
         frozen=counts.frozen,
         steps=done.steps,
-        epochs=_epochs(plan, stage, steps=done.steps),
+        epochs=epochs,
         seconds=keep.seconds(),
         final_loss=float(np.mean(module.train_losses[-KEPT_LOSSES:])),
         val_loss=module.last_val_loss,
-        checkpoint=str(run_dir / stage.name / "last"),
+        checkpoint=str(keep.folder / "last"),
         batch_size=stage.batch_size,
         skipped_steps=module.finite.skipped,
         best_step=done.best_step,
         speed=done.rates,
     )
-    with whole_weights(model):
-        keep.save(
-            Save("last", done.steps, None), epoch=outcome.epochs, val_loss=outcome.val_loss, outcome=outcome.as_dict()
-        )
-    return outcome
 
 
 def _attention(model: PanoramaVLM, cfg: PanollavaConfig) -> str:

@@ -229,3 +229,29 @@ def test_time_is_a_rhythm_too(tiny_config, tmp_path, kill_at, monkeypatch):
         ThreeStageTrainer(cfg).run(stages=["vision"])
     assert list((tmp_path / "tiny" / "vision").glob("step-*"))
     shutil.rmtree(tmp_path / "tiny")
+
+
+@pytest.mark.parametrize("moment", ["last step", "validation"])
+def test_a_signal_when_no_step_is_left_stops_after_the_stage(tiny_config, tmp_path, undisturbed, monkeypatch, moment):
+    import os
+    import signal
+
+    wanted, _ = undisturbed("plain")
+    cfg = tiny_config(*STOCHASTIC, runs=tmp_path)
+    name, last = ("training_step", STEPS - 1) if moment == "last step" else ("validation_step", 0)
+    whole = getattr(module.StageModule, name)
+
+    def signalled(self, batch, index):
+        if index == last and self.stage.name == "vision":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return whole(self, batch, index)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(module.StageModule, name, signalled)
+        with pytest.raises(Interrupted, match=rf"SIGTERM after step {STEPS} of stage 'vision'.*vision/last") as stop:
+            ThreeStageTrainer(cfg).run()
+    assert stop.value.status == 143 and signal.getsignal(signal.SIGTERM) == before
+    trainer = ThreeStageTrainer(cfg)
+    assert final_hash(trainer.run(resume="auto")) == wanted
+    assert [o.name for o in trainer.outcomes] == ["vision", "resampler", "finetune"]
