@@ -77,3 +77,23 @@ def test_an_error_names_file_and_row_from_any_process(
     assert status == 1
     assert "m.csv, row 12: " in message and "5.jpg: the image is truncated" in message
     assert "Traceback" not in message and "Caught" not in message
+
+
+def test_an_image_that_turns_bad_between_stages_is_an_error_and_not_gone(
+    experiment: Experiment, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    from panollava.training import stages
+    from panollava.workflow import training
+
+    config, run = experiment(*SKIP, "data.cache_features=false")
+    whole = stages.run_stage
+
+    def then_one_breaks(model: Any, row: Any, *rest: Any, **named: Any) -> Any:
+        outcome = whole(model, row, *rest, **named)
+        (run.parents[1] / "2.jpg").write_bytes(b"no image any more")
+        return outcome
+
+    monkeypatch.setattr(training, "run_stage", then_one_breaks)
+    assert main(["train", "--config", config]) == 1
+    assert "2.jpg" in capsys.readouterr().err
+    assert {row["image"].rsplit("/", 1)[-1] for row in json.loads((run / "skipped.json").read_text())} == {"5.jpg"}

@@ -9,13 +9,13 @@
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from panollava.checkpoints.durable import remove
 from panollava.checkpoints.format import read_meta, save_checkpoint
 from panollava.checkpoints.prune import prune
 from panollava.checkpoints.state import TrainingState
@@ -71,7 +71,8 @@ class StageFolder:
                 )
         else:
             for old in [self.folder / "best", *self.folder.glob(f"{STEP}*")]:
-                shutil.rmtree(old, ignore_errors=True)
+                if old.is_dir():
+                    remove(old)
 
     def seconds(self) -> float:
         """Return the seconds that the stage has run."""
@@ -125,7 +126,7 @@ class StageFolder:
             prune(self.folder, keep=self.config.trainer.keep_checkpoints)
         if what.name == "last":
             for old in self.folder.glob(f"{STEP}*"):
-                shutil.rmtree(old)
+                remove(old)
 
 
 def data_hash(panoramas: Iterable[PanoramaSamples]) -> str:

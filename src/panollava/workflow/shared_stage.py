@@ -19,12 +19,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
 from panollava.ablation.chain import Link
 from panollava.ablation.locks import held
 from panollava.ablation.standing import write_aside
-from panollava.checkpoints.format import component_state, read_meta, save_checkpoint
+from panollava.checkpoints.format import component_state, read_meta, read_weights, save_checkpoint
 from panollava.checkpoints.state import TrainingState, load_training
 from panollava.config import dump_config, load_config, to_dict
 from panollava.config.schema import PanollavaConfig
@@ -124,7 +123,7 @@ def _load(model: torch.nn.Module, checkpoint: Path, *, components: set[str]) -> 
     """Copy trained components into a model, strictly."""
     parts = component_state(model)
     for name in sorted(components):
-        state, own = load_file(checkpoint / f"{name}.safetensors"), parts.get(name, {})
+        state, own = read_weights(checkpoint, name), parts.get(name, {})
         odd = sorted(
             key for key in {*state, *own} if key not in state or key not in own or state[key].shape != own[key].shape
         )

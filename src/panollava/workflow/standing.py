@@ -33,7 +33,7 @@ MAY_DIFFER = (
     "generation", "data.test", "data.workers", "trainer.accelerator", "trainer.devices", "trainer.num_nodes",
     "trainer.strategy", "trainer.log_every", "trainer.loggers", "trainer.threads", "trainer.save_every",
     "trainer.save_minutes", "trainer.keep_checkpoints", "trainer.max_skipped", "trainer.auto_batch",
-    "trainer.memory_gb",
+    "trainer.memory_gb", "data.max_bad_fraction",
 )  # fmt: skip
 """Settings that a run may be resumed with other values of: they do not change what is learned."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from panollava.checkpoints.format import load_checkpoint
 from panollava.config import dump_config
-from panollava.config.schema import PanollavaConfig, StageConfig
+from panollava.config.schema import DataEntry, PanollavaConfig, StageConfig
 from panollava.data.bad_images import rows_named
 from panollava.data.manifest import PanoramaSamples
 from panollava.data.sources import ensure_synthetic, training_panoramas
@@ -41,6 +41,7 @@ class ThreeStageTrainer:
         if blind:
             self.run_dir = self.run_dir / "blind"
         self.outcomes: list[StageOutcome] = []
+        self._read: dict[tuple[str, tuple[DataEntry, ...]], list[PanoramaSamples]] = {}
 
     def run(
         self,
@@ -82,7 +83,7 @@ class ThreeStageTrainer:
         model, trained = self._model(at.checkpoint or start_from)
         for row in left:
             with ranks.lead_first():
-                train = training_panoramas(row.data or self.config.data.train, self.config, split="train")
+                train = self._panoramas(row.data or self.config.data.train, split="train")
                 val = self._validation(row)
             with rows_named([*train, *val]):
                 outcome = run_stage(
@@ -184,7 +185,14 @@ class ThreeStageTrainer:
         kinds = {entry.kinds for entry in row.data or self.config.data.train}
         if len(kinds) == 1 and (only := kinds.pop()) is not None:
             entries = [entry.model_copy(update={"kinds": entry.kinds or only}) for entry in entries]
-        return training_panoramas(entries, self.config, split="val")
+        return self._panoramas(entries, split="val")
+
+    def _panoramas(self, entries: Sequence[DataEntry], *, split: str) -> list[PanoramaSamples]:
+        """Return the panoramas of entries, read once for all stages: one that turns bad later is an error, not gone."""
+        key = (split, tuple(entries))
+        if key not in self._read:
+            self._read[key] = training_panoramas(entries, self.config, split=split)
+        return self._read[key]
 
 
 def _sighted_parts_dropped(row: StageConfig) -> StageConfig | None:
