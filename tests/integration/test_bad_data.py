@@ -85,7 +85,7 @@ def test_an_image_that_turns_bad_between_stages_is_an_error_and_not_gone(
     from panollava.training import stages
     from panollava.workflow import training
 
-    config, run = experiment(*SKIP, "data.cache_features=false")
+    config, run = experiment(*SKIP, "data.max_bad_fraction=0.5", "data.cache_features=false")
     whole = stages.run_stage
 
     def then_one_breaks(model: Any, row: Any, *rest: Any, **named: Any) -> Any:
