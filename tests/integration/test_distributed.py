@@ -1,12 +1,15 @@
 """Two processes (gloo, CPU) train what one process trains: the same batches, the same loss, the same weights.
 
-Two of the recipes always run, all of them with ``make faults``.
+A run that is killed goes on with another number of them. A part of the cases always runs, all with ``make faults``.
 """
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -32,19 +35,38 @@ FEW = [("accumulated", "ddp"), ("plain", "fsdp")]
 ALL = os.environ.get("PANOLLAVA_FAULTS") == "all"
 
 
-def train(folder, tree, *, processes, strategy="auto", resume=None):
-    """Train with real commands and return (run folder, what was printed)."""
+def command(folder, tree, *, processes, strategy="auto"):
+    """Write the configuration and return (the command that trains it, its environment)."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yaml"
     paths = {**tree["paths"], "runs": str(folder), "data": str(folder / "data")}
     trainer = {**tree["trainer"], "devices": processes, "strategy": strategy}
     config.write_text(json.dumps({**tree, "paths": paths, "trainer": trainer}))
-    command = [sys.executable, "-m", "panollava", "train", "--config", str(config)]
-    command += ["--resume", resume] if resume else []
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, check=False)
+    return [sys.executable, "-m", "panollava", "train", "--config", str(config), "--resume", "auto"], environment
+
+
+def train(folder, tree, *, processes, strategy="auto"):
+    """Train with the real command, from wherever the run is, and return its folder."""
+    words, environment = command(folder, tree, processes=processes, strategy=strategy)
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[:6000]
-    return folder / "tiny", done.stderr
+    return folder / "tiny"
+
+
+def kill_after(checkpoint, folder, tree, *, processes, strategy):
+    """Train until a checkpoint is there, and kill every process of the run."""
+    words, environment = command(folder, tree, processes=processes, strategy=strategy)
+    with (folder / "log.txt").open("w") as log:
+        run = subprocess.Popen(words, stdout=log, stderr=log, env=environment)
+    while not checkpoint.is_dir():
+        assert run.poll() is None, (folder / "log.txt").read_text()[:6000]
+        time.sleep(0.005)
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    for pid in (run.pid, *map(int, children)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    run.wait()
 
 
 def weights(run_dir):
@@ -54,6 +76,16 @@ def weights(run_dir):
 
 def losses(run_dir):
     return [(s["name"], s["final_loss"], s["val_loss"]) for s in json.loads((run_dir / "stages.json").read_text())]
+
+
+def same_weights(alone, both):
+    """Compare every tensor that was trained, by the norm of the difference."""
+    one, two = weights(alone), weights(both)
+    assert one.keys() == two.keys()
+    # Attention does not depend on the keys' bias: its gradient is rounding alone, which AdamW scales to a whole step.
+    told = [name for name in one if not name.endswith("k_proj.bias")]
+    far = {name: float((one[name] - two[name]).norm() / one[name].norm().clamp(min=1e-6)) for name in told}
+    assert max(far.values()) < 5e-3, sorted(far.items(), key=lambda item: -item[1])[:5]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +106,7 @@ def one_process(tree_of, tmp_path_factory):
 
     def make(recipe):
         if recipe not in made:
-            made[recipe], _ = train(tmp_path_factory.mktemp("one"), tree_of(recipe), processes=1)
+            made[recipe] = train(tmp_path_factory.mktemp("one"), tree_of(recipe), processes=1)
         return made[recipe]
 
     return make
@@ -84,16 +116,28 @@ def one_process(tree_of, tmp_path_factory):
 @pytest.mark.parametrize(("recipe", "strategy"), EVERY if ALL else FEW)
 def test_two_processes_match_one(tree_of, one_process, tmp_path, recipe, strategy):
     alone = one_process(recipe)
-    both, _ = train(tmp_path, tree_of(recipe), processes=2, strategy=strategy)
+    both = train(tmp_path, tree_of(recipe), processes=2, strategy=strategy)
     for (name, loss, val), (_, other, other_val) in zip(losses(alone), losses(both), strict=True):
         assert other == pytest.approx(loss, rel=2e-4), name
         assert other_val == pytest.approx(val, rel=2e-4), name
-    one, two = weights(alone), weights(both)
-    assert one.keys() == two.keys()
-    # Attention does not depend on the keys' bias: its gradient is rounding alone, which AdamW scales to a whole step.
-    told = [name for name in one if not name.endswith("k_proj.bias")]
-    far = {name: float((one[name] - two[name]).norm() / one[name].norm().clamp(min=1e-6)) for name in told}
-    assert max(far.values()) < 5e-3, sorted(far.items(), key=lambda item: -item[1])[:5]
+    same_weights(alone, both)
+
+
+CHANGES = [(("ddp", 2), ("auto", 1)), (("auto", 1), ("fsdp", 2)), (("fsdp", 2), ("fsdp", 2))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "after"), CHANGES if ALL else CHANGES[1:2])
+def test_a_killed_run_goes_on_with_another_number_of_processes(tree_of, tmp_path, before, after):
+    tree = tree_of("plain")
+    tree["stages"][-1]["max_steps"], tree["trainer"]["save_every"] = 8, 2
+    tree["trainer"]["ema_decay"] = 0.5
+    alone = train(tmp_path / "alone", tree, processes=1)
+    folder = tmp_path / "changed"
+    middle = folder / "tiny" / "finetune" / "step-000002"
+    kill_after(middle, folder, tree, strategy=before[0], processes=before[1])
+    assert not (folder / "tiny" / "finetune" / "last").exists()
+    same_weights(alone, train(folder, tree, strategy=after[0], processes=after[1]))
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ def load_training(folder: Path) -> TrainingState:
 
 
 def tensors_of(contents: Contents, name: str) -> dict[str, Tensor]:
-    """Return the tensors of a file, parsed from the very bytes that were compared with the manifest.
+    """Return the tensors of a file by name, in order, parsed from the very bytes that were compared with the manifest.
 
     A file that is mapped into memory, or opened again after it was hashed, may have changed in between. It takes
     twice the memory of one component for a moment; base models are not in checkpoints, so that is little.
@@ -56,6 +56,6 @@ def tensors_of(contents: Contents, name: str) -> dict[str, Tensor]:
     """
     raw = contents.read(name)
     try:
-        return load(raw)
+        return dict(sorted(load(raw).items()))  # a file's own order differs from process to process
     except (SafetensorError, ValueError, KeyError) as error:
         raise damage(contents.folder, name, f"is no safetensors file ({error})") from error

@@ -45,7 +45,7 @@ def capture(
     tensors = {
         f"optimizer/{names[parameter]}/{key}": whole(value)
         for parameter, state in trainer.optimizers[0].state.items()
-        for key, value in state.items()
+        for key, value in sorted(state.items())  # shards are gathered: every process must ask in the same order
     }
     if average is not None:
         tensors |= {f"average/{name}": whole(value) for name, value in average.average.items()}

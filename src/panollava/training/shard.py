@@ -32,7 +32,7 @@ def shard(model: nn.Module, *, mesh: DeviceMesh) -> None:
     if not blocks:
         raise TrainingError("trainer.strategy is fsdp, and no block of this model can be sharded; write ddp")
     for block in blocks:
-        fully_shard(block, mesh=mesh)
+        fully_shard(block, mesh=mesh, reshard_after_forward=True)  # else a block alone keeps its weights whole
 
 
 def is_sharded(model: nn.Module) -> bool:
@@ -65,7 +65,7 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def like(value: Tensor, tensor: Tensor) -> Tensor:
-    """Return a whole tensor as another one is kept: as shards, or whole."""
+    """Return a whole tensor, which every process has, as another one is kept: as shards, or whole; nothing is sent."""
     if isinstance(tensor, DTensor) and value.shape == tensor.shape:
-        return distribute_tensor(value.to(tensor.device), tensor.device_mesh, tensor.placements)
+        return distribute_tensor(value.to(tensor.device), tensor.device_mesh, tensor.placements, src_data_rank=None)
     return value.to(tensor.device) if value.shape == tensor.shape else value
