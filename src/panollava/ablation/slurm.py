@@ -68,7 +68,7 @@ def array_script(study: Study, *, folder: Path, count: int, jobs: int | None = N
     lines = [
         f"--job-name={name}",
         f"--array=0-{count - 1}" + (f"%{jobs}" if jobs else ""),
-        f"--output={folder}/%A_%a.out",
+        shlex.quote(f"--output={folder}/%A_%a.out"),
         "--requeue",
         "--signal=B:USR1@120",  # two minutes before the limit: a checkpoint, and back into the queue
         *_resources(asked),
@@ -86,7 +86,7 @@ def report_script(study: Study, *, folder: Path) -> str:
     """Return the script of the job that writes the outcome; arguments as of ``array_script``."""
     asked, name = study.settings.slurm, study.settings.experiment_name
     partition = [f"--partition={asked.partition}"] if asked.partition else []
-    lines = [f"--job-name={name}-report", f"--output={folder}/report.out", *partition, *asked.options]
+    lines = [f"--job-name={name}-report", shlex.quote(f"--output={folder}/report.out"), *partition, *asked.options]
     body = [
         *asked.setup,
         f"cd {shlex.quote(str(Path.cwd()))}",

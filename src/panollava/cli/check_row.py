@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 State = Literal["ok", "note", "warning", "failure"]
+NO_ANSWER = "no answer"
+"""What is found where something took longer than it may; not yet a sign that it does not work."""
 
 
 class Check(NamedTuple):
@@ -70,7 +72,7 @@ def ask_all(sections: Sequence[Section]) -> list[tuple[str, list[Check]]]:
 def _no_answer(section: Section, *, hangs: bool) -> Check:
     if hangs:
         fix = "a disk, driver or network that hangs; look at the processes of this machine"
-        return Check(section.title, f"no answer in {section.limit_s:g} s", "", "failure", fix)
+        return Check(section.title, f"{NO_ANSWER} in {section.limit_s:g} s", "", "failure", fix)
     return Check(section.title, "this check broke off", "", "failure", "see the traceback above, and report it")
 
 
@@ -96,9 +98,12 @@ def python_says(code: str, *, limit_s: float) -> tuple[Any, str]:
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=limit_s, check=False
         )
-        return json.loads(done.stdout.strip().splitlines()[-1]), ""
     except subprocess.TimeoutExpired:
-        return None, f"no answer in {limit_s:g} s"
-    except (OSError, ValueError, IndexError):
+        return None, f"{NO_ANSWER} in {limit_s:g} s"
+    except OSError as error:
+        return None, f"{sys.executable} does not start: {error}"
+    try:
+        return json.loads(done.stdout.strip().splitlines()[-1]), ""
+    except (ValueError, IndexError):
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         return None, lines[-1][:160]

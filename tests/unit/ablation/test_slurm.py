@@ -1,12 +1,13 @@
 """A study as an array job, checked with a stand-in for sbatch that runs the array here."""
 
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 from panollava.ablation.run import Options, run_study
-from panollava.ablation.slurm import array_script
+from panollava.ablation.slurm import array_script, report_script
 from panollava.ablation.study import load_study
 from panollava.errors import ConfigError, TrainingError
 
@@ -47,6 +48,13 @@ def test_the_script_asks_for_what_the_study_says(write, tmp_path):
     assert asked >= {"--array=0-5%2", "--partition=gpu", "--time=04:00:00", "--gres=gpu:2", "--mem=64G", "--account=x"}
     assert "\nmodule load cuda\n" in text
     assert subprocess.run(["bash", "-n"], input=text, text=True).returncode == 0
+
+
+def test_a_folder_with_a_space_stays_one_word(write, tmp_path):
+    study, folder = load_study(write()), tmp_path / "of mine"
+    for text in (array_script(study, folder=folder, count=2), report_script(study, folder=folder)):
+        (line,) = [line for line in text.splitlines() if "--output=" in line]
+        assert shlex.split(line.removeprefix("#SBATCH "))[0].startswith(f"--output={folder}/")
 
 
 def test_written_and_not_submitted(write, sbatch, capsys):

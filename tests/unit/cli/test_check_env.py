@@ -194,6 +194,18 @@ def test_torch_that_does_not_import(monkeypatch):
     assert row.state == "failure" and row.found == "OSError: libcudart.so.13" and "make TORCH=" in row.fix
 
 
+def test_a_machine_too_busy_to_import_torch_is_a_warning(monkeypatch):
+    monkeypatch.setattr(check_torch, "IMPORT_S", 0.01)
+    (row,) = check_torch.torch_and_devices()
+    assert row.state == "warning" and row.found == "no answer in 0.01 s" and "make TORCH=" not in row.fix
+
+
+def test_a_python_that_does_not_start_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr("panollava.cli.check_row.sys.executable", str(tmp_path / "python"))
+    said, wrong = python_says("print(1)", limit_s=60)
+    assert said is None and wrong.startswith(f"{tmp_path / 'python'} does not start: ")
+
+
 SAID = {"version": "2.13.0", "built": "13.0", "devices": [], "threads": 8, "mps": False}
 
 
