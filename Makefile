@@ -52,7 +52,7 @@ format: setup-dev  ## Rewrite the files in the project's style.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-faults: setup-dev  ## Install, then run every case of the fault matrix, about half an hour (ARGS=).
+faults: $(VENV)/.stamp-ray  ## Install, then run every case of the fault matrix, about half an hour (ARGS=).
 	@PANOLLAVA_FAULTS=all OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 \
 		$(BIN)/python -m pytest -n 2 $(ARGS) tests/faults tests/integration/test_distributed.py
 
@@ -104,6 +104,11 @@ $(VENV)/.stamp-dev: $(TORCH_STAMP) pyproject.toml constraints.txt
 $(VENV)/.stamp-audit: $(VENV)/.stamp-dev
 	@echo "installing pip-audit"
 	@$(PIP) -c constraints.txt -e '.[audit]'
+	@touch $@
+
+$(VENV)/.stamp-ray: $(VENV)/.stamp-dev
+	@echo "installing ray, for the studies that it runs"
+	@$(PIP) -c constraints.txt -e '.[ray]'
 	@touch $@
 
 # None of the peers needs torchvision or another torch than the installed one.

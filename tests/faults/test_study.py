@@ -79,6 +79,7 @@ def make(tiny_tree: Callable[..., dict[str, Any]], tmp_path_factory: pytest.Temp
     """Return a maker of studies that are equal but for their folder."""
     tree = tiny_tree()
     tree["experiment"]["blind_baseline"] = True
+    tree["position"] = {}  # each kind at its defaults: not all have what the tiny one sets
     tree["trainer"] |= {"loggers": ["csv"], "save_every": 1}
     tree["evaluation"] |= {"report": False, "max_samples": None}
     tree["data"]["synthetic"] |= {"count": 40}

@@ -29,8 +29,12 @@ RECIPES = {
     "contrast": ["stages.vision.overlap.loss=infonce", "stages.vision.overlap.max_negatives=50"],
     "pairwise": ["stages.vision.overlap.loss=vicreg_pairwise", "stages.vision.batch_size=3"],
     "augmented": ["data.augment.yaw=any", "data.augment.mirror=0.5"],
+    "recomputed": ["trainer.gradient_checkpointing=true"],
 }
-EVERY = [*((recipe, "ddp") for recipe in RECIPES), ("plain", "fsdp"), ("accumulated", "fsdp"), ("augmented", "fsdp")]
+EVERY = [
+    *((recipe, "ddp") for recipe in RECIPES),
+    *((recipe, "fsdp") for recipe in ("plain", "accumulated", "contrast", "augmented", "recomputed")),
+]
 FEW = [("accumulated", "ddp"), ("plain", "fsdp")]
 ALL = os.environ.get("PANOLLAVA_FAULTS") == "all"
 
