@@ -16,7 +16,9 @@ class TrainerConfig(Section):
     precision: Literal["32-true", "bf16-mixed", "bf16-true", "16-mixed", "16-true", "64-true"] = Field(
         "32-true", description="Arithmetic of training."
     )
-    strategy: str = Field("auto", min_length=1, description="Lightning strategy: auto, ddp, fsdp, deepspeed, ...")
+    strategy: Literal["auto", "ddp", "fsdp"] = Field(
+        "auto", description="What several devices share: ddp (auto): batches; fsdp (FSDP2): the towers' blocks too."
+    )
     gradient_clip: float | None = Field(1.0, gt=0, description="Largest gradient norm; null: no clipping.")
     log_every: int = Field(10, ge=1, description="Optimiser steps between two log lines.")
     loggers: tuple[Literal["csv", "tensorboard", "wandb", "trackio"], ...] = Field(

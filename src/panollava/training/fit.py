@@ -188,7 +188,7 @@ def _trainer(settings: TrainerConfig, stage: StageConfig, *, run_dir: Path, batc
 
 def _strategy(settings: TrainerConfig) -> Any:
     """Return Lightning's strategy: for several processes DDP, or FSDP2 where it is asked for."""
-    if settings.strategy in ("fsdp", "fsdp2"):
+    if settings.strategy == "fsdp":
         if planned() == 1:
             return "auto"
         return ModelParallelStrategy(
