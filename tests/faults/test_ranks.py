@@ -70,6 +70,27 @@ def undisturbed(both):
     return run.weights()
 
 
+def test_processes_whose_agent_is_killed_end(both, undisturbed, record_property):
+    """Nobody else could end them, and the resumed run works in the same folder."""
+    run = both()
+    agent = run.start()
+    while "stage resampler" not in run.log.read_text():
+        assert agent.poll() is None, run.log.read_text()[-3000:]
+        time.sleep(0.02)
+    alive = workers(agent.pid)
+    assert len(alive) == 2
+    agent.kill()
+    agent.wait()
+    record_property("SIGKILL of the agent of two processes", 1)
+    until = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in alive.values()):
+        assert time.monotonic() < until, "a process outlived its agent"
+        time.sleep(0.1)
+    assert not (run.folder / "finetune" / "last").exists(), "the processes went on to the end"
+    run.finish()
+    assert run.weights() == undisturbed
+
+
 @pytest.mark.parametrize("number", range(20 if ALL else 1))
 def test_a_killed_process_ends_the_other_and_the_run_goes_on(both, undisturbed, number, record_property):
     draw, run = random.Random(number), both()

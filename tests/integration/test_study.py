@@ -11,6 +11,7 @@ from panollava.ablation.task import Task, write_tasks
 from panollava.checkpoints.format import read_meta
 from panollava.metrics.predictions import read_predictions
 from panollava.workflow.arm import run_task
+from panollava.workflow.devices import Devices
 from panollava.workflow.runner import run_experiment
 from panollava.workflow.shared_stage import provide
 
@@ -98,13 +99,14 @@ def test_a_shared_stage_goes_on_for_a_run_of_other_settings(study, tmp_path, tor
     first, other = study.runs[0], study.runs[1]
     [vision] = [link for link in other.shared if link.stage == "vision"]
     assert vision in first.shared
-    folder = provide(first.config, [vision], stages=tmp_path)
+    devices = Devices(order=tmp_path / "order.json", log=tmp_path / "log.txt")
+    folder = provide(first.config, [vision], stages=tmp_path, devices=devices)
     weights_before = (folder / "vision" / "last" / "vision.safetensors").read_bytes()
     run = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**run, "state": "running"}))
     if torn:
         (folder / "config.yaml").write_text("stages: [{name: ")
-    assert provide(other.config, [vision], stages=tmp_path) == folder
+    assert provide(other.config, [vision], stages=tmp_path, devices=devices) == folder
     assert json.loads((folder / "run.json").read_text())["state"] == "done"
     assert (folder / "vision" / "last" / "vision.safetensors").read_bytes() == weights_before
     same = json.loads((folder / "run.json").read_text())["run"] == run["run"]

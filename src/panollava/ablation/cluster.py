@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from panollava.ablation.study import devices_named
 from panollava.ablation.task import Task, launch
 from panollava.errors import ConfigError
 
@@ -56,17 +57,20 @@ def resources(file: Path, *, jobs: int | None, cluster: Mapping[str, float]) -> 
         cluster: What the cluster has.
 
     Raises:
-        ConfigError: If a run asks for GPUs and the cluster has none.
+        ConfigError: If a run asks for more GPUs than the cluster has.
     """
-    trainer = Task.read(file).run.config.trainer
+    config = Task.read(file).run.config
+    trainer, wanted = config.trainer, float(devices_named(config))
+    cpus = 1.0 if jobs else wanted
     gpus = cluster.get("GPU", 0.0)
     if trainer.accelerator in ("gpu", "cuda") and not gpus:
         raise ConfigError(f"trainer.accelerator is {trainer.accelerator}, but the Ray cluster has no GPU")
     if trainer.accelerator == "cpu" or not gpus:
-        return {"num_cpus": 1.0, "num_gpus": 0.0}
-    wanted = trainer.devices if isinstance(trainer.devices, int) and trainer.devices > 0 else 1
-    share = gpus / jobs if jobs and jobs > gpus else float(wanted)
-    return {"num_cpus": 1.0, "num_gpus": share}
+        return {"num_cpus": cpus, "num_gpus": 0.0}
+    if wanted > gpus:
+        raise ConfigError(f"trainer.devices is {trainer.devices}, but the Ray cluster has {gpus:g} GPUs")
+    share = gpus / jobs if wanted == 1 and jobs and jobs > gpus else wanted
+    return {"num_cpus": cpus, "num_gpus": share}
 
 
 def _launch(file: str, folder: str) -> bool:

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
 
-from panollava.ablation.task import launch
+from panollava.ablation.study import devices_named
+from panollava.ablation.task import Task, launch
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -23,10 +24,10 @@ def run_local(files: Sequence[Path], *, jobs: int | None, ended: Callable[[Path,
     Raises:
         KeyboardInterrupt: On Ctrl-C, after the runs at work have written their checkpoints.
     """
-    places = jobs or 1
+    places, devices = jobs or 1, max(devices_named(Task.read(file).run.config) for file in files)
     slots: SimpleQueue[dict[str, str]] = SimpleQueue()
     for number in range(places):
-        slots.put(slot_environment(number, jobs=places))
+        slots.put(slot_environment(number, jobs=places, devices=devices))
     stop = threading.Event()
 
     def work(file: Path) -> bool:
@@ -48,21 +49,22 @@ def run_local(files: Sequence[Path], *, jobs: int | None, ended: Callable[[Path,
             raise
 
 
-def slot_environment(number: int, *, jobs: int) -> dict[str, str]:
-    """Return what limits the process in one of several places: its share of the cores, and one of the GPUs.
+def slot_environment(number: int, *, jobs: int, devices: int) -> dict[str, str]:
+    """Return what limits a run in one of several places: its share of the cores, and as many GPUs as it takes.
 
-    Numbers that are set already stay.
+    Numbers that are set already stay. Places share GPUs where there are too few.
 
     Example:
-        >>> slot_environment(0, jobs=1)
+        >>> slot_environment(0, jobs=1, devices=1)
         {}
     """
     if jobs == 1:
         return {}
-    share = str(max(1, len(os.sched_getaffinity(0)) // jobs))
+    share = str(max(1, len(os.sched_getaffinity(0)) // (jobs * devices)))
     limits = {name: share for name in THREADS if name not in os.environ}
     gpus = _gpus()
-    return limits | ({"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {})
+    mine = dict.fromkeys(gpus[(number * devices + place) % len(gpus)] for place in range(devices) if gpus)
+    return limits | ({"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {})
 
 
 def _gpus() -> list[str]:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from panollava.ablation.standing import write_aside
-from panollava.ablation.study import Study
+from panollava.ablation.study import Study, devices_named
 from panollava.config.study import StudySlurm
 from panollava.errors import ConfigError, TrainingError
 
@@ -65,13 +65,14 @@ def array_script(study: Study, *, folder: Path, count: int, jobs: int | None = N
         jobs: Elements that may run at a time; None: as many as SLURM lets.
     """
     asked, name = study.settings.slurm, study.settings.experiment_name
+    devices = max(devices_named(run.config) for run in study.runs)
     lines = [
         f"--job-name={name}",
         f"--array=0-{count - 1}" + (f"%{jobs}" if jobs else ""),
         shlex.quote(f"--output={folder}/%A_%a.out"),
         "--requeue",
         "--signal=B:USR1@120",  # two minutes before the limit: a checkpoint, and back into the queue
-        *_resources(asked),
+        *_resources(asked, devices=devices),
     ]
     body = [
         *asked.setup,
@@ -95,11 +96,12 @@ def report_script(study: Study, *, folder: Path) -> str:
     return _script(lines, body)
 
 
-def _resources(asked: StudySlurm) -> list[str]:
+def _resources(asked: StudySlurm, *, devices: int) -> list[str]:
+    gpus = max(asked.gpus, devices) if asked.gpus else 0
     return [
         *([f"--partition={asked.partition}"] if asked.partition else []),
         *([f"--time={asked.time}"] if asked.time else []),
-        *([f"--gres=gpu:{asked.gpus}"] if asked.gpus else []),
+        *([f"--gres=gpu:{gpus}"] if gpus else []),
         f"--cpus-per-task={asked.cpus}",
         *([f"--mem={asked.memory}"] if asked.memory else []),
         *asked.options,

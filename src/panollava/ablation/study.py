@@ -81,7 +81,7 @@ def load_study(path: str | Path) -> Study:
     settings = read_study(path)
     arms = with_budget(expand(settings, path=path), settings, origin=str(path))
     for arm in arms:
-        _check_one_process(arm, origin=str(path))
+        _check_one_machine(arm, origin=str(path))
     folder = Path(arms[0].config.paths.runs) / settings.experiment_name
     runs = [
         _run(arm, seed, folder, settings)
@@ -91,12 +91,18 @@ def load_study(path: str | Path) -> Study:
     return Study(path, settings, folder, {arm.name: arm for arm in arms}, tuple(_with_shared(runs)))
 
 
-def _check_one_process(arm: Arm, *, origin: str) -> None:
-    trainer = arm.config.trainer
-    if trainer.num_nodes > 1 or (isinstance(trainer.devices, int) and trainer.devices > 1):
+def devices_named(config: PanollavaConfig) -> int:
+    """Return how many devices a run names; 1 where it takes what is there."""
+    devices = config.trainer.devices
+    return devices if isinstance(devices, int) and devices > 0 else 1
+
+
+def _check_one_machine(arm: Arm, *, origin: str) -> None:
+    machines = arm.config.trainer.num_nodes
+    if machines > 1:
         raise ConfigError(
-            f"{origin}: arm '{arm.name}' asks for trainer.devices {trainer.devices} on {trainer.num_nodes} machines, "
-            "but a run of a study is one process on one device; write 1, and run several at a time with --jobs"
+            f"{origin}: arm '{arm.name}' asks for trainer.num_nodes {machines}, but a run of a study stays on one "
+            "machine; write 1, with as many trainer.devices as it has, and several runs at a time (--executor)"
         )
 
 

@@ -35,10 +35,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--submit", choices=("yes", "no"), default="yes", help="slurm: no writes the job alone")
     parser.add_argument("--task", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--train", type=Path, help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run every arm with every seed, or list them; 1 if a run is not complete."""
+    if args.train is not None:
+        from panollava.training.spread import end_with_agent
+        from panollava.workflow.devices import train_ordered
+
+        end_with_agent()
+        train_ordered(args.train)
+        return 0
     if args.task is not None:
         return _task(args.task, inside=args.inside)
     if args.table is not None:

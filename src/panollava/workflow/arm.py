@@ -22,9 +22,11 @@ from panollava.evaluation.predict import answer
 from panollava.evaluation.score import score
 from panollava.inference.session import Session
 from panollava.training.feeds import feature_store
+from panollava.training.spread import devices_of
+from panollava.workflow.devices import Devices
 from panollava.workflow.evaluation import peak_memory_mb, prepared_metrics
 from panollava.workflow.quiet import quiet_libraries
-from panollava.workflow.runner import run_experiment
+from panollava.workflow.runner import run_experiment, trains_blind
 from panollava.workflow.shared_stage import provide, take_over
 
 logger = logging.getLogger(__name__)
@@ -47,11 +49,13 @@ def run_task(task: Task) -> None:
             ensure_synthetic(run.config)
         if task.shuffled:
             shuffled_samples(evaluation_samples(run.config))  # what makes it impossible is told before training
+        devices = Devices(order=run.folder.with_name(f".{run.folder.name}.train.json"), log=run.folder / LOG)
         for blind, links in ((False, run.shared), (True, run.shared_blind)):
-            source = provide(run.config, links, stages=task.stages, blind=blind)
+            source = provide(run.config, links, stages=task.stages, devices=devices, blind=blind)
             if source is not None:
                 own = run.folder / "blind" if blind else run.folder
                 take_over(source, run.config, own, upto=links[-1].upto, blind=blind)
+        _train(run.config, devices)
         metrics = run_experiment(run.config, resume="auto")
         seconds = sum(metrics["seconds"].values())
         if task.shuffled:
@@ -88,6 +92,15 @@ def score_shuffled(config: PanollavaConfig, checkpoint: Path, *, out: Path) -> d
     )
     write_aside(out / "shuffled.json", json.dumps(scores, indent=1))
     return scores
+
+
+def _train(config: PanollavaConfig, devices: Devices) -> None:
+    """Train what ``run_experiment`` would, where that takes several processes; it then finds all of it complete."""
+    if devices_of(config.trainer) == 1:
+        return
+    devices.train(config)
+    if trains_blind(config):
+        devices.train(config, blind=True)
 
 
 def _clear_other(run: Run) -> None:

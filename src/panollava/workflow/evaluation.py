@@ -183,8 +183,8 @@ def _replace(file: Path, text: str) -> None:
 
 
 def peak_memory_mb() -> float:
-    """Return the largest resident memory of this process so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Return the largest resident memory so far of this process, or of one that it started and waited for, in MiB."""
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 

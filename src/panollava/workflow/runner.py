@@ -60,7 +60,7 @@ def run_experiment(config: WorkflowConfig | PanollavaConfig, *, resume: str | No
         clock.seconds[f"stage {outcome.name}"] = outcome.seconds
     clock.started = time.monotonic()
     blind = None
-    if cfg.experiment.blind_baseline and any("adapter" in stage.trains for stage in cfg.stages):
+    if trains_blind(cfg):
         logger.info("text-only baseline: the same language model and adapter, the same questions, no panorama")
         blind = ThreeStageTrainer(cfg, blind=True).run(resume=resume)
         clock.lap("blind baseline")
@@ -77,6 +77,11 @@ def run_experiment(config: WorkflowConfig | PanollavaConfig, *, resume: str | No
     )
     finish(trainer.run_dir, metrics, cfg)
     return metrics
+
+
+def trains_blind(cfg: PanollavaConfig) -> bool:
+    """Whether the experiment trains a text-only baseline."""
+    return cfg.experiment.blind_baseline and any("adapter" in stage.trains for stage in cfg.stages)
 
 
 def finish(run_dir: Path, metrics: dict[str, Any], cfg: PanollavaConfig) -> None:

@@ -31,13 +31,15 @@ from panollava.errors import CheckpointError, ConfigError
 from panollava.models.build import build_model
 from panollava.models.vlm import PanoramaVLM
 from panollava.training.stages import StageOutcome
+from panollava.workflow.devices import Devices
 from panollava.workflow.standing import begin, identity, reported
-from panollava.workflow.training import ThreeStageTrainer
 
 logger = logging.getLogger(__name__)
 
 
-def provide(config: PanollavaConfig, links: Sequence[Link], *, stages: Path, blind: bool = False) -> Path | None:
+def provide(
+    config: PanollavaConfig, links: Sequence[Link], *, stages: Path, devices: Devices, blind: bool = False
+) -> Path | None:
     """Train the shared stages that are not there yet; return the folder of the last one, None without any.
 
     Whoever comes first trains a stage; others wait. A stage whose process died is taken up by the next.
@@ -46,6 +48,7 @@ def provide(config: PanollavaConfig, links: Sequence[Link], *, stages: Path, bli
         config: The configuration of a run that needs them.
         links: The shared stages, in order.
         stages: Folder of all shared stages.
+        devices: Trains.
         blind: Of the text-only baseline.
     """
     before: Path | None = None
@@ -58,7 +61,7 @@ def provide(config: PanollavaConfig, links: Sequence[Link], *, stages: Path, bli
                 own = _begun_with(run_dir, _named(config, stages, link.key))
                 if before is not None:
                     take_over(before, own, run_dir, upto=_names(links, before), blind=blind)
-                ThreeStageTrainer(own, blind=blind).run(stages=link.upto, resume="auto")
+                devices.train(own, blind=blind, stages=link.upto)
         before = run_dir
     return before
 

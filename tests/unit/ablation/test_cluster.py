@@ -28,6 +28,8 @@ def test_a_run_takes_the_gpu_that_it_asks_for(task):
     assert cluster.resources(task(accelerator="cpu"), jobs=None, cluster=gpus) == {"num_cpus": 1.0, "num_gpus": 0.0}
     assert cluster.resources(task(), jobs=None, cluster=gpus) == {"num_cpus": 1.0, "num_gpus": 1.0}
     assert cluster.resources(task(), jobs=8, cluster=gpus)["num_gpus"] == 0.5
+    assert cluster.resources(task(devices=2), jobs=None, cluster=gpus) == {"num_cpus": 2.0, "num_gpus": 2.0}
+    assert cluster.resources(task(devices=2), jobs=8, cluster=gpus) == {"num_cpus": 1.0, "num_gpus": 2.0}
     assert cluster.resources(task(), jobs=2, cluster=gpus)["num_gpus"] == 1.0
     assert cluster.resources(task(), jobs=2, cluster={"CPU": 2.0})["num_gpus"] == 0.0
     with pytest.raises(ConfigError, match="the Ray cluster has no GPU"):

@@ -117,9 +117,20 @@ def test_jobs_share_the_cores(monkeypatch):
     monkeypatch.setattr(local.os, "sched_getaffinity", lambda _: set(range(8)))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    limits = [local.slot_environment(number, jobs=3) for number in range(3)]
+    limits = [local.slot_environment(number, jobs=3, devices=1) for number in range(3)]
     assert [limit["OMP_NUM_THREADS"] for limit in limits] == ["2", "2", "2"]
     assert [limit["CUDA_VISIBLE_DEVICES"] for limit in limits] == ["4", "5", "4"]
+
+
+def test_a_run_on_several_devices_has_its_own(monkeypatch):
+    monkeypatch.setattr(local.os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    limits = [local.slot_environment(number, jobs=2, devices=2) for number in range(2)]
+    assert [(limit["OMP_NUM_THREADS"], limit["CUDA_VISIBLE_DEVICES"]) for limit in limits] == [
+        ("2", "0,1"),
+        ("2", "2,3"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,13 @@ def test_the_script_asks_for_what_the_study_says(write, tmp_path):
     assert subprocess.run(["bash", "-n"], input=text, text=True).returncode == 0
 
 
+def test_an_element_has_a_gpu_for_each_device(write, tmp_path):
+    study = load_study(
+        write("{experiment_name: s, base: base.yaml, grid: {lora.r: [4, 8]}, set: {trainer.devices: 4}}")
+    )
+    assert "--gres=gpu:4" in array_script(study, folder=tmp_path, count=2)
+
+
 def test_a_folder_with_a_space_stays_one_word(write, tmp_path):
     study, folder = load_study(write()), tmp_path / "of mine"
     for text in (array_script(study, folder=folder, count=2), report_script(study, folder=folder)):
