@@ -26,7 +26,7 @@ from panollava.config.stages import EMBEDDED_SOURCE
 
 _NOT_LEARNED = ("log_every", "loggers", "save_every", "save_minutes", "keep_checkpoints", "memory_gb")
 """Keys of the trainer that leave the weights as they are."""
-_NOT_TRAINED_ON = ("test", "workers", "cache_features")
+_NOT_TRAINED_ON = ("test", "workers")
 """Keys of the data, likewise."""
 
 

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,7 @@ class FeatureKey:
         weights: Hash of the encoder's weights.
         layout: The views.
         layer: Hidden state of the encoder that is taken.
+        reading: What features depend on beside weights and views, such as normalisation; a plain tree.
         dtype: Number type in which features are kept.
         images: How files are read and rendered.
 
@@ -35,6 +38,7 @@ class FeatureKey:
     weights: str
     layout: ViewLayout
     layer: int
+    reading: Mapping[str, Any] = field(default_factory=dict)
     dtype: str = "float32"
     images: ImageOptions = DEFAULT_OPTIONS
 
@@ -45,6 +49,7 @@ class FeatureKey:
             "weights": self.weights,
             "layout": _hash(json.dumps(self.layout.to_dict(), sort_keys=True).encode()),
             "layer": str(self.layer),
+            "reading": _hash(json.dumps(self.reading, sort_keys=True, default=str).encode()),
             "dtype": self.dtype,
             "images": self.images.signature(),
             "rendering": rendering(self.layout, images=self.images),

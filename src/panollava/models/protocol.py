@@ -13,7 +13,7 @@ through the same data, stages, evaluation and report, without a second pipeline.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -77,6 +77,10 @@ class PanoramaModel(Protocol):
     @property
     def token_count(self) -> int:
         """Vision tokens per panorama."""
+        ...
+
+    def reading(self) -> dict[str, Any]:
+        """Return what its features depend on beside views and weights, as a plain tree."""
         ...
 
     def component_parameters(self) -> Iterator[tuple[str, str, nn.Parameter]]:

@@ -1,7 +1,7 @@
 """The vision encoder: any Hugging Face vision model, read as a grid of patch tokens by a declared contract."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,13 @@ from panollava.models.remote_code import CodeConsent, code_needed
 _HALF = (0.5, 0.5, 0.5)
 _CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+_NOT_COMPUTED = {
+    "transformers_version", "_name_or_path", "architectures", "dtype", "torch_dtype", "id2label", "label2id",
+    "output_attentions", "output_hidden_states", "return_dict", "problem_type", "initializer_range",
+    "initializer_factor",
+}  # fmt: skip
+"""Keys of an encoder's config that leave its features as they are."""
 
 DECLARED = (
     "siglip",
@@ -96,6 +103,12 @@ class VisionEncoder(nn.Module):
             )
         super().__init__()
         self.model, self.contract, self.feature_layer, self.files = model, contract, feature_layer, files
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """What its features depend on beside its weights: how it reads pictures, and what its layers compute."""
+        config = {key: value for key, value in self.model.config.to_dict().items() if key not in _NOT_COMPUTED}
+        return {"contract": asdict(self.contract), "config": config}
 
     @property
     def hidden_size(self) -> int:

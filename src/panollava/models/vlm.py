@@ -84,6 +84,10 @@ class PanoramaVLM(nn.Module):
         """Vision tokens per panorama."""
         return len(self.rays)
 
+    def reading(self) -> dict[str, Any]:
+        """Return what its features depend on beside views and weights, as a plain tree."""
+        return {} if self.vision is None else self.vision.reading
+
     def component_parameters(self) -> Iterator[tuple[str, str, nn.Parameter]]:
         """Yield (component, name, parameter) for every parameter; each belongs to exactly one component."""
         for name, parameter in self.named_parameters():

@@ -72,7 +72,14 @@ def feature_store(model: PanoramaModel, cfg: PanollavaConfig) -> FeatureStore | 
     if cfg.data.cache_features:
         folder = Path(cfg.paths.data) / "features"
         weights, layer = state_hash(component_state(model)["vision"]), cfg.vision.feature_layer
-        key = FeatureKey(weights, model.layout, layer=layer, dtype=cfg.data.cache_dtype, images=images)
+        key = FeatureKey(
+            weights,
+            model.layout,
+            layer=layer,
+            reading=model.reading(),
+            dtype=cfg.data.cache_dtype,
+            images=images,
+        )
 
     def encode(views: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         device = model.device  # asked now: the trainer may have moved the model

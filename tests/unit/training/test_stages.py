@@ -1,6 +1,7 @@
 """The three stages: what each changes, what it leaves bit-identical, and what it writes."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -239,3 +240,18 @@ def test_features_of_a_frozen_encoder_are_kept_and_those_of_another_are_not_mist
     wide = tiny_config(f"paths.data={tmp_path}", "views.hfov_deg=100")
     feature_store(build_model(wide), wide).get([image])
     assert len(list((tmp_path / "features").iterdir())) == 3
+
+
+@pytest.mark.parametrize("what", ["mean", "hidden_act"])
+def test_features_of_equal_weights_that_read_otherwise_are_not_mistaken(tiny_config, panoramas, tmp_path, what):
+    from panollava.training.feeds import feature_store
+
+    cfg, image = tiny_config(f"paths.data={tmp_path}"), panoramas("train")[0].image
+    feature_store(build_model(cfg), cfg).get([image])
+    model = build_model(cfg)
+    if what == "mean":
+        model.vision.contract = replace(model.vision.contract, mean=(0.1, 0.2, 0.3))
+    else:
+        model.vision.model.config.hidden_act = "relu"
+    feature_store(model, cfg).get([image])
+    assert len(list((tmp_path / "features").iterdir())) == 2
