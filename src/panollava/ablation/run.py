@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from panollava.ablation.local import run_local
-from panollava.ablation.locks import held
+from panollava.ablation.locks import held, is_held
 from panollava.ablation.standing import result, status, write_study_file
 from panollava.ablation.study import Run, Study, load_study
 from panollava.ablation.task import write_tasks
-from panollava.errors import TrainingError
+from panollava.errors import ConfigError, TrainingError
 
 logger = logging.getLogger(__name__)
 
@@ -47,17 +47,22 @@ def run_study(path: str | Path, *, options: Options = Options()) -> int:
         options: Where and how.
 
     Raises:
-        ConfigError: If the study is not right.
+        ConfigError: If the study is not right, or is to be removed while runs of it are at work.
         TrainingError: If no run of the study is complete.
     """
     study = load_study(path)
-    if options.fresh:
-        _remove(study)
     study.folder.mkdir(parents=True, exist_ok=True)
     _name_left_over(study)
     with held(study.folder / ".study.lock", what=f"study {study.settings.experiment_name}"):
+        if options.fresh:
+            _remove(study)
         left = [run for run in study.runs if status(run) != "done"]
         logger.info("study %s: %d runs, %d to do", study.settings.experiment_name, len(study.runs), len(left))
+        if options.executor == "slurm":
+            at_work = [run for run in left if status(run) == "running"]
+            for run in at_work:
+                logger.info("%s is at work, and not submitted again", run.name)
+            left = [run for run in left if run not in at_work]
         files = write_tasks(study, runs=left)
         write_study_file(study)
         if options.executor == "slurm":
@@ -112,6 +117,14 @@ def _execute(study: Study, runs: Sequence[Run], files: Sequence[Path], options: 
 
 
 def _remove(study: Study) -> None:
+    """Remove what was run; a run that is at work, as an element of an array may be, would go on in its folder."""
+    busy = [lock for lock in study.folder.glob("arms/*/.*.lock") if is_held(lock)]
+    busy += [lock for lock in study.folder.glob("stages/.*.lock") if is_held(lock)]
+    if busy:
+        raise ConfigError(
+            f"{study.folder} has runs at work ({', '.join(sorted(lock.name[1:-5] for lock in busy)[:3])}); stop them "
+            "(scancel, Ctrl-C) before --fresh removes what they write"
+        )
     for name in ("arms", "stages", "tasks"):
         shutil.rmtree(study.folder / name, ignore_errors=True)
 

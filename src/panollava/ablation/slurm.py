@@ -2,7 +2,7 @@
 
 ::
 
-    <study>/slurm/runs.txt     a task a line; element n runs line n + 1
+    <study>/slurm/runs-<hash>.txt   a task a line; element n runs line n + 1. An array that is queued keeps its own list
                   array.sh     sbatch array.sh
                   report.sh    sbatch --dependency=afterany:<array> report.sh
 
@@ -10,6 +10,7 @@ Folders are those of the study, which must lie on a disk that all nodes share. A
 it stopped, since its run does.
 """
 
+import hashlib
 import logging
 import re
 import shlex
@@ -43,9 +44,11 @@ def submit(study: Study, files: Sequence[Path], *, submit_job: bool = True, jobs
         logger.info("every run of %s is done; nothing to submit", study.settings.experiment_name)
         return study.folder / "slurm" / "array.sh"
     folder = (study.folder / "slurm").resolve()
-    write_aside(folder / "runs.txt", "".join(f"{file.resolve()}\n" for file in files))
+    text = "".join(f"{file.resolve()}\n" for file in files)
+    tasks = folder / f"runs-{hashlib.sha256(text.encode()).hexdigest()[:12]}.txt"
+    write_aside(tasks, text)
     array, report = folder / "array.sh", folder / "report.sh"
-    write_aside(array, array_script(study, folder=folder, count=len(files), jobs=jobs))
+    write_aside(array, array_script(study, tasks=tasks, count=len(files), jobs=jobs))
     write_aside(report, report_script(study, folder=folder))
     logger.info("%s: %d runs", array, len(files))
     if submit_job:
@@ -55,12 +58,12 @@ def submit(study: Study, files: Sequence[Path], *, submit_job: bool = True, jobs
     return array
 
 
-def array_script(study: Study, *, folder: Path, count: int, jobs: int | None = None) -> str:
+def array_script(study: Study, *, tasks: Path, count: int, jobs: int | None = None) -> str:
     """Return the script of the array.
 
     Args:
         study: The study.
-        folder: Where the script, its list of runs and its logs are; absolute.
+        tasks: The list of runs, absolute; logs go where it is.
         count: Number of runs.
         jobs: Elements that may run at a time; None: as many as SLURM lets.
     """
@@ -69,7 +72,7 @@ def array_script(study: Study, *, folder: Path, count: int, jobs: int | None = N
     lines = [
         f"--job-name={name}",
         f"--array=0-{count - 1}" + (f"%{jobs}" if jobs else ""),
-        shlex.quote(f"--output={folder}/%A_%a.out"),
+        shlex.quote(f"--output={tasks.parent}/%A_%a.out"),
         "--requeue",
         "--signal=B:USR1@120",  # two minutes before the limit: a checkpoint, and back into the queue
         *_resources(asked, devices=devices),
@@ -77,14 +80,14 @@ def array_script(study: Study, *, folder: Path, count: int, jobs: int | None = N
     body = [
         *asked.setup,
         f"cd {shlex.quote(str(Path.cwd()))}",
-        f'TASK=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {shlex.quote(str(folder / "runs.txt"))})',
+        f'TASK=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {shlex.quote(str(tasks))})',
         f'exec {shlex.quote(sys.executable)} -m panollava ablate --task "$TASK"',
     ]
     return _script(lines, body)
 
 
 def report_script(study: Study, *, folder: Path) -> str:
-    """Return the script of the job that writes the outcome; arguments as of ``array_script``."""
+    """Return the script of the job that writes the outcome, with its log in a folder."""
     asked, name = study.settings.slurm, study.settings.experiment_name
     partition = [f"--partition={asked.partition}"] if asked.partition else []
     lines = [f"--job-name={name}-report", shlex.quote(f"--output={folder}/report.out"), *partition, *asked.options]

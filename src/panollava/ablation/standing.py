@@ -59,9 +59,15 @@ def note_failed(run: Run, *, error: str, seconds: float) -> None:
     _note(run, {"status": "failed", "error": error, "seconds": seconds, "peak_memory_mb": None})
 
 
-def last_words(log: Path, *, most: int = 400) -> str:
-    """Return the last line of a log that says something: the error that a run ended with, without colours."""
-    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+def last_words(log: Path, *, since: int = 0, most: int = 400) -> str:
+    """Return the last line of a log that says something: the error that a run ended with, without colours.
+
+    Args:
+        log: The log, to which every attempt adds.
+        since: Bytes that were there before this attempt.
+        most: Characters to return.
+    """
+    text = log.read_bytes()[since:].decode("utf-8", errors="replace") if log.is_file() else ""
     lines = [_ESCAPE.sub("", line).strip() for line in text.replace("\r", "\n").splitlines()]
     said = [line for line in lines if line]
     named = [line for line in said if line.startswith("error: ") or re.match(r"[\w.]*Error\b", line)]

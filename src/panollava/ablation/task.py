@@ -29,6 +29,7 @@ from panollava.ablation.standing import LOG, last_words, note_failed, result, wr
 from panollava.ablation.study import Run, Study
 from panollava.config import build_config, to_dict
 from panollava.errors import ConfigError
+from panollava.training.interrupt import requeue
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ def launch(file: Path, *, environment: dict[str, str] | None = None, stop: threa
     started = time.monotonic()
     task.run.folder.mkdir(parents=True, exist_ok=True)
     log = task.run.folder / LOG
+    said_before = log.stat().st_size if log.is_file() else 0
     command = [sys.executable, "-m", "panollava", "ablate", "--task", str(file), "--inside"]
     with log.open("ab") as stream:
         process = subprocess.Popen(
@@ -103,15 +105,19 @@ def launch(file: Path, *, environment: dict[str, str] | None = None, stop: threa
             env={**os.environ, **(environment or {})},
             start_new_session=True,  # Ctrl-C is for the launcher, who passes it on once
         )
-        with _passing_on(process):
+        with _passing_on(process) as passed:
             late = _wait(process, minutes=task.minutes, stop=stop)
     code = process.returncode
     ended = result(task.run).get("status")
     if ended == "done":
         return True
+    if passed and code == -passed[0]:  # it came before the process listened
+        if passed[0] == signal.SIGUSR1:
+            requeue()
+        return False
     if (code in STOPPED or (stop is not None and stop.is_set())) and not late:
         return False
-    error = f"stopped after {task.minutes:g} minutes (budget.minutes)" if late else _why(code, log)
+    error = f"stopped after {task.minutes:g} minutes (budget.minutes)" if late else _why(code, log, since=said_before)
     note_failed(task.run, error=error, seconds=time.monotonic() - started)
     return False
 
@@ -143,17 +149,23 @@ def _wait(process: "subprocess.Popen[bytes]", *, minutes: float | None, stop: th
 
 
 @contextmanager
-def _passing_on(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Pass on signals that ask this process to stop, so that the run writes a checkpoint first.
+def _passing_on(process: "subprocess.Popen[bytes]") -> Iterator[list[int]]:
+    """Pass on signals that ask this process to stop, so that the run writes a checkpoint first; list them.
 
     A thread beside the main one cannot listen; whoever started it sets ``stop``.
     """
+    passed: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield passed
         return
-    before = {number: signal.signal(number, lambda n, _: process.send_signal(n)) for number in _PASSED_ON}
+
+    def send(number: int, _: object) -> None:
+        passed.append(number)
+        process.send_signal(number)
+
+    before = {number: signal.signal(number, send) for number in _PASSED_ON}
     try:
-        yield
+        yield passed
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -168,9 +180,9 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _why(code: int, log: Path) -> str:
-    """Say why a run failed: the last line of its log, or the signal that ended it."""
-    said = last_words(log)
+def _why(code: int, log: Path, *, since: int) -> str:
+    """Say why a run failed: the last line of its log after so many bytes, or the signal that ended it."""
+    said = last_words(log, since=since)
     if code >= 0:
         return said or f"exit status {code}"
     name = signal.Signals(-code).name

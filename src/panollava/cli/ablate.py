@@ -81,10 +81,13 @@ def _task(file: Path, *, inside: bool) -> int:
 
     if not inside:
         return int(not launch(file))
-    watch_launcher()
-    from panollava.workflow.arm import run_task
+    from panollava.training.interrupt import stopping
 
-    run_task(Task.read(file))
+    with stopping():
+        watch_launcher()
+        from panollava.workflow.arm import run_task
+
+        run_task(Task.read(file))
     return 0
 
 

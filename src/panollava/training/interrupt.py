@@ -15,6 +15,8 @@ import re
 import signal
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -74,6 +76,34 @@ def stopped(number: int, *, stage: str, step: int, checkpoint: str) -> Interrupt
         f"stopped by {_name(number)} after step {step} of stage '{stage}'; go on with --resume auto from {checkpoint}"
     )
     return Interrupted(text, status=STATUS[signal.Signals(number)])
+
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """Let the signals stop what runs inside wherever it is; a stage inside listens for itself and writes a checkpoint.
+
+    Raises:
+        Interrupted: With the status of the signal; a SLURM job is put into the queue again.
+    """
+    received: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, note) for number in STATUS}
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not received:
+            raise
+        if received[0] == signal.SIGUSR1:
+            requeue()
+        text = f"stopped by {_name(received[0])}; run again, it goes on"
+        raise Interrupted(text, status=STATUS[signal.Signals(received[0])]) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def requeue() -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from panollava.config.schema import TrainerConfig
 
 _AGENT = "PANOLLAVA_AGENT"
+_AGENTS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
 _LOOK_S = 0.2
 
 
@@ -48,7 +49,8 @@ def spread(words: Sequence[str], *, devices: int, pass_on: bool = False) -> int:
 
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // devices)))
     os.environ[_AGENT] = str(os.getpid())
-    before = signal.signal(signal.SIGUSR1, _send_on if pass_on else signal.SIG_IGN)
+    before = {number: signal.getsignal(number) for number in _AGENTS}  # the agent takes and never gives them back
+    signal.signal(signal.SIGUSR1, _send_on if pass_on else signal.SIG_IGN)
     settings = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -67,7 +69,8 @@ def spread(words: Sequence[str], *, devices: int, pass_on: bool = False) -> int:
     except SignalException as stop:
         return 128 + int(stop.sigval)
     finally:
-        signal.signal(signal.SIGUSR1, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         del os.environ[_AGENT]
     return 0
 

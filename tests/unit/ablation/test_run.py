@@ -7,11 +7,12 @@ from types import ModuleType
 import pytest
 
 from panollava.ablation import local
+from panollava.ablation.locks import held
 from panollava.ablation.run import Options, run_study
-from panollava.ablation.standing import last_words, note_failed, status
+from panollava.ablation.standing import last_words, lock_file, note_failed, status
 from panollava.ablation.study import load_study
 from panollava.ablation.task import Task
-from panollava.errors import TrainingError
+from panollava.errors import ConfigError, TrainingError
 
 
 @pytest.fixture
@@ -73,6 +74,17 @@ def test_what_is_done_is_not_done_again_unless_it_changed(write, launched):
     seen.clear()
     run_study(write(changes=(("seeds:", "set: {lora.dropout: 0.2}\nseeds:"),)), options=Options(fresh=True))
     assert len(seen) == 8
+
+
+def test_runs_at_work_are_not_removed(write, launched):
+    run_study(write())
+    run = load_study(write()).runs[0]
+    with (
+        held(lock_file(run), what="a run"),
+        pytest.raises(ConfigError, match=r"has runs at work \(seed-0\); stop them"),
+    ):
+        run_study(write(), options=Options(fresh=True))
+    assert run.folder.is_dir()
 
 
 def test_an_arm_that_the_study_no_longer_has_is_named_and_stays(write, launched, caplog):

@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,7 +44,7 @@ def sbatch(tmp_path, monkeypatch):
 
 def test_the_script_asks_for_what_the_study_says(write, tmp_path):
     study = load_study(write("experiment_name: s\nbase: base.yaml\ngrid: {lora.r: [4, 8]}" + SLURM))
-    text = array_script(study, folder=tmp_path, count=6, jobs=2)
+    text = array_script(study, tasks=tmp_path / "runs.txt", count=6, jobs=2)
     asked = {line.removeprefix("#SBATCH ") for line in text.splitlines()}
     assert asked >= {"--array=0-5%2", "--partition=gpu", "--time=04:00:00", "--gres=gpu:2", "--mem=64G", "--account=x"}
     assert "\nmodule load cuda\n" in text
@@ -54,12 +55,12 @@ def test_an_element_has_a_gpu_for_each_device(write, tmp_path):
     study = load_study(
         write("{experiment_name: s, base: base.yaml, grid: {lora.r: [4, 8]}, set: {trainer.devices: 4}}")
     )
-    assert "--gres=gpu:4" in array_script(study, folder=tmp_path, count=2)
+    assert "--gres=gpu:4" in array_script(study, tasks=tmp_path / "runs.txt", count=2)
 
 
 def test_a_folder_with_a_space_stays_one_word(write, tmp_path):
     study, folder = load_study(write()), tmp_path / "of mine"
-    for text in (array_script(study, folder=folder, count=2), report_script(study, folder=folder)):
+    for text in (array_script(study, tasks=folder / "runs.txt", count=2), report_script(study, folder=folder)):
         (line,) = [line for line in text.splitlines() if "--output=" in line]
         assert shlex.split(line.removeprefix("#SBATCH "))[0].startswith(f"--output={folder}/")
 
@@ -68,7 +69,7 @@ def test_written_and_not_submitted(write, sbatch, capsys):
     path = write()
     run_study(path, options=Options(executor="slurm", submit=False))
     folder = load_study(path).folder / "slurm"
-    assert len((folder / "runs.txt").read_text().splitlines()) == 8
+    assert len(_tasks(folder)) == 8
     assert not sbatch.exists()
 
 
@@ -81,7 +82,7 @@ def test_each_element_of_the_array_runs_its_own_task(write, sbatch, monkeypatch,
     path = write()
     run_study(path, options=Options(executor="slurm"))
     ran = (tmp_path / "ran").read_text().splitlines()
-    tasks = (load_study(path).folder / "slurm" / "runs.txt").read_text().splitlines()
+    tasks = _tasks(load_study(path).folder / "slurm")
     assert ran[:-1] == [f"-m panollava ablate --task {task}" for task in tasks]
     assert ran[-1] == f"-m panollava ablate --config {path} --report"
     asked = sbatch.read_text().splitlines()
@@ -99,3 +100,21 @@ def test_a_refused_job_is_told(write, sbatch):
     (sbatch.parent / "sbatch").write_text("#!/bin/bash\necho 'invalid partition' >&2; exit 1\n")
     with pytest.raises(TrainingError, match=r"sbatch refused the job \(invalid partition\)"):
         run_study(write(), options=Options(executor="slurm"))
+
+
+def test_an_array_in_the_queue_keeps_its_list(write, sbatch, finish):
+    """Submitted again with fewer runs, the elements of the first array would read other lines."""
+    path = write()
+    run_study(path, options=Options(executor="slurm", submit=False))
+    folder = load_study(path).folder / "slurm"
+    first, script = _tasks(folder), (folder / "array.sh").read_text()
+    finish(Path(first[0]))
+    run_study(path, options=Options(executor="slurm", submit=False))
+    [named] = [line for line in script.splitlines() if line.startswith("TASK=")]
+    lists = [file for file in folder.glob("runs-*.txt") if str(file) in named]
+    assert lists[0].read_text().splitlines() == first and len(list(folder.glob("runs-*.txt"))) == 2
+
+
+def _tasks(folder):
+    [file] = folder.glob("runs-*.txt")
+    return file.read_text().splitlines()

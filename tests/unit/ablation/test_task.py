@@ -13,7 +13,9 @@ from panollava.ablation import task as module
 from panollava.ablation.standing import result
 from panollava.ablation.study import load_study
 from panollava.ablation.task import Task, launch, write_tasks
-from panollava.errors import ConfigError
+from panollava.errors import ConfigError, Interrupted
+from panollava.training import interrupt
+from panollava.training.interrupt import STATUS
 
 
 @pytest.fixture
@@ -26,9 +28,9 @@ def task(write):
 def child(monkeypatch):
     """Let the process of a run be a few lines of Python."""
 
-    def make(code: str) -> None:
-        real = subprocess.Popen
+    real = subprocess.Popen
 
+    def make(code: str) -> None:
         def start(command, **options):
             return real([sys.executable, "-c", code], **options)
 
@@ -106,3 +108,42 @@ def test_a_run_ends_when_its_launcher_is_gone(tmp_path):
     assert process.poll() is None
     process.stdin.close()
     assert process.wait(timeout=60) == -15
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
+def test_a_signal_before_the_run_listens_is_no_failure(task, child, number, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "requeue", lambda: asked.append(1))
+    child("import time; print('ready', flush=True); time.sleep(60)")
+    log = Task.read(task).run.folder / "arm.log"
+
+    def send():
+        while not (log.is_file() and "ready" in log.read_text()):
+            time.sleep(0.05)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=send).start()
+    assert launch(task) is False
+    assert result(Task.read(task).run) == {}
+    assert bool(asked) is (number == signal.SIGUSR1)
+
+
+def test_the_words_of_an_earlier_attempt_are_not_the_error_of_this(task, child):
+    child("import sys; sys.exit('error: the disk is full')")
+    launch(task)
+    child("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    launch(task)
+    assert "disk" not in result(Task.read(task).run)["error"]
+
+
+@pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
+def test_a_signal_stops_a_run_wherever_it_is(number, monkeypatch):
+    """While it waits for another run's stage, or answers, no stage listens."""
+    asked = []
+    monkeypatch.setattr(interrupt, "requeue", lambda: asked.append(1))
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted, match=f"stopped by {number.name}; run again") as stop, interrupt.stopping():
+        os.kill(os.getpid(), number)
+        time.sleep(60)
+    assert stop.value.status == STATUS[number] and bool(asked) is (number == signal.SIGUSR1)
+    assert signal.getsignal(number) == before
