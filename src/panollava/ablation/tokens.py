@@ -8,8 +8,9 @@ Vision tokens follow from layout, patch size and resampler. Text is the same in 
 for a question with its answer (``text_tokens``) is enough to compare arms.
 
 ``match: tokens`` is about the sum of both, which is what a step costs: an arm with fewer vision tokens gets more steps,
-and sees each question more often. Matched by vision tokens alone, an arm with a fifth of them would see every answer
-five times as often.
+and sees each question more often. It holds over an arm's language stages together, so an arm that lacks one of the
+baseline's trains longer in the others. Matched by vision tokens alone, an arm with a fifth of them would see every
+answer five times as often.
 """
 
 from collections.abc import Mapping, Sequence
@@ -126,19 +127,27 @@ def _check(stages: Sequence[StageTokens], *, name: str, tokens_needed: bool, ori
 
 
 def _steps(stages: Sequence[StageTokens], first: Sequence[StageTokens], study: StudyConfig) -> dict[str, int]:
-    """Return the steps of each language stage of an arm."""
-    budget, steps = study.budget, {stage.stage: float(stage.steps or 0) for stage in stages}
-    if budget.max_steps is not None:
-        whole = sum(steps.values())
-        steps = {name: budget.max_steps * count / whole for name, count in steps.items()}
+    """Return the steps of each language stage of an arm, ``first`` being the baseline's stages.
+
+    Matched, a stage has the share of the tokens that its steps would read at the baseline's rate.
+    """
+    budget, steps = study.budget, _within(stages, study.budget.max_steps)
     rates = {stage.stage: stage.per_step or 1.0 for stage in stages}
-    if budget.tokens is not None:
+    wanted: float | None = budget.tokens
+    if wanted is None and study.match is not None:
+        theirs = {stage.stage: stage.per_step or 1.0 for stage in first}
+        wanted = sum(count * theirs[name] for name, count in _within(first, budget.max_steps).items())
+        steps = {name: count * theirs.get(name, rates[name]) / rates[name] for name, count in steps.items()}
+    if wanted is not None:
         whole = sum(count * rates[name] for name, count in steps.items())
-        steps = {name: count * budget.tokens / whole for name, count in steps.items()}
-    elif study.match is not None:
-        wanted = {stage.stage: stage.per_step or 1.0 for stage in first}
-        steps = {name: count * wanted.get(name, rates[name]) / rates[name] for name, count in steps.items()}
+        steps = {name: count * wanted / whole for name, count in steps.items()}
     return {name: max(1, round(count)) for name, count in steps.items()}
+
+
+def _within(stages: Sequence[StageTokens], max_steps: int | None) -> dict[str, float]:
+    """Return the steps of each stage, scaled where all of them together have a budget."""
+    whole = sum(stage.steps or 0 for stage in stages)
+    return {s.stage: (s.steps or 0) * (1.0 if max_steps is None else max_steps / whole) for s in stages}
 
 
 def _changed(arm: Arm, steps: Mapping[str, int], *, origin: str) -> Arm:

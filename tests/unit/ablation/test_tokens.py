@@ -27,6 +27,13 @@ def steps(study, arm):
     return [study.arms[arm].config.stage(name).max_steps for name in ("vision", "resampler", "finetune")]
 
 
+def totals(study):
+    return {
+        name: sum(stage.total for stage in stage_tokens(arm.config, text_tokens=study.settings.text_tokens))
+        for name, arm in study.arms.items()
+    }
+
+
 def test_the_tokens_of_a_step_are_those_of_views_and_questions(write):
     study = load_study(write(STUDY))
     ring, whole = (study.arms[name].config for name in ("ring", "whole"))
@@ -42,10 +49,26 @@ def test_matched_arms_see_the_baselines_tokens(write):
     assert steps(study, "ring") == [5, 100, 300]
     assert steps(study, "whole") == [5, 197, 591]  # 260 / 132
     assert study.arms["whole"].derived == {"stages.resampler.max_steps": 197, "stages.finetune.max_steps": 591}
-    totals = [sum(s.total for s in stage_tokens(a.config, text_tokens=20)) for a in study.arms.values()]
-    assert totals[1] == pytest.approx(totals[0], rel=2e-3)
+    assert totals(study)["whole"] == pytest.approx(totals(study)["ring"], rel=2e-3)
     study = load_study(write(STUDY + "match: tokens\nbaseline: whole\n"))
     assert (steps(study, "ring"), steps(study, "whole")) == ([5, 51, 152], [5, 100, 300])
+
+
+def test_an_arm_without_a_stage_reads_the_baselines_tokens_in_the_others(write):
+    arm = "  - {name: short, set: {stages.resampler: null}}\ntext_tokens:"
+    study = load_study(write(STUDY + "match: tokens\n", changes=(("text_tokens:", arm),)))
+    assert study.arms["short"].derived == {"stages.finetune.max_steps": 500}  # 300 + 100 of twice the batch
+    assert totals(study)["short"] == totals(study)["ring"]
+    study = load_study(write(STUDY + "match: tokens\nbudget: {max_steps: 40}\n", changes=(("text_tokens:", arm),)))
+    assert study.arms["short"].config.stage("finetune").max_steps == 50
+    study = load_study(write(STUDY + "match: tokens\nbaseline: short\n", changes=(("text_tokens:", arm),)))
+    assert steps(study, "ring") == [5, 60, 180]
+
+
+def test_an_arm_with_other_steps_keeps_its_proportions(write):
+    arm = "  - {name: late, set: {stages.resampler.max_steps: 200}}\ntext_tokens:"
+    study = load_study(write(STUDY + "match: tokens\n", changes=(("text_tokens:", arm),)))
+    assert steps(study, "late") == [5, 143, 214]  # 2 : 3, in place of 4 * 100 + 2 * 300 panoramas
 
 
 def test_a_budget_is_divided_as_in_the_base(write):
