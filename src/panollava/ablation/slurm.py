@@ -19,8 +19,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from panollava.ablation.standing import write_aside
 from panollava.ablation.study import Study, devices_named
+from panollava.checkpoints.durable import write_aside
 from panollava.config.study import StudySlurm
 from panollava.errors import ConfigError, TrainingError
 

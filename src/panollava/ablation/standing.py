@@ -9,7 +9,6 @@ A run whose configuration has changed since has not been run. Nothing is read fr
 """
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Literal
 
 from panollava.ablation.locks import is_held
 from panollava.ablation.study import Run, Study
+from panollava.checkpoints.durable import write_aside
 from panollava.config import config_hash
 
 Status = Literal["done", "failed", "running", "pending"]
@@ -92,17 +92,6 @@ def write_study_file(study: Study) -> dict[str, Any]:
     }
     write_aside(study.folder / STUDY, json.dumps(tree, indent=1))
     return tree
-
-
-def write_aside(file: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    with part.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(file)
 
 
 def _entry(run: Run, study: Study) -> dict[str, Any]:

@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from panollava.ablation.chain import Link
-from panollava.ablation.standing import LOG, last_words, note_failed, result, write_aside
+from panollava.ablation.standing import LOG, last_words, note_failed, result
 from panollava.ablation.study import Run, Study
+from panollava.checkpoints.durable import write_aside
 from panollava.config import build_config, to_dict
 from panollava.errors import ConfigError
 from panollava.training.interrupt import requeue

@@ -60,6 +60,17 @@ def replacing(folder: Path, *, needs: int) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def write_aside(file: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    with part.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(file)
+
+
 def replaced(folder: Path) -> Path:
     """Return where a folder stands while another takes its name in two steps."""
     return _with_mark(folder, OLD)

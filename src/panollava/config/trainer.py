@@ -13,8 +13,8 @@ class TrainerConfig(Section):
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = Field("auto", description="Kind of device.")
     devices: Literal["auto"] | int = Field(1, description="Devices per machine; auto: all; -1: all.")
     num_nodes: int = Field(1, ge=1, description="Machines.")
-    precision: Literal["32-true", "bf16-mixed", "bf16-true", "16-mixed", "16-true", "64-true"] = Field(
-        "32-true", description="Arithmetic of training."
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
+        "32-true", description="Arithmetic of training; what trains is kept in float32 (frozen: language.dtype)."
     )
     strategy: Literal["auto", "ddp", "fsdp"] = Field(
         "auto", description="What several devices share: ddp (auto): batches; fsdp (FSDP2): the towers' blocks too."
@@ -71,6 +71,8 @@ class TrainerConfig(Section):
     def _check(self) -> "TrainerConfig":
         if isinstance(self.devices, int) and self.devices < 1 and self.devices != -1:
             raise ValueError(f"devices is {self.devices}; allowed: auto, -1 (all) or a number from 1")
+        if self.strategy == "fsdp" and self.precision == "16-mixed":
+            raise ValueError("precision is 16-mixed, which strategy fsdp cannot scale; write bf16-mixed, or ddp")
         if self.patience is not None and self.val_every is None:
             raise ValueError(
                 f"patience is {self.patience}, but val_every is null, so a stage validates once, at its end; "

@@ -43,6 +43,7 @@ def loaders(
     """
     size, workers = stage.batch_size, cfg.data.workers
     check = StagePlan(tuple((0, tuple(range(i, min(i + size, len(val))))) for i in range(0, len(val), size)))
+    whole = plan
     plan, check = (one.part(rank=rank(), world=planned()) for one in (plan, check))
     images, seed = ImageOptions.from_settings(cfg.data.images, antialias=cfg.views.antialias), cfg.experiment.seed
     augment = Augment.from_settings(cfg.data.augment, layout=model.layout, seed=seed)
@@ -57,7 +58,7 @@ def loaders(
     limit, kept = stage.questions_per_panorama, store if augment is None or augment.shifts else None
     batches = LanguageBatches(train, plan, model, kept, limit=limit, seed=seed, images=images, augment=augment)
     if store is not None:
-        rolls = [] if kept is None or augment is None else batches.requests()
+        rolls = [] if kept is None or augment is None else batches.requests(whole)
         _fill(store, model, [p.image for p in (*(() if augment else train), *val)], rolls=rolls)
     checks = LanguageBatches(val, check, model, store, limit=limit, seed=seed, images=images)
     return loader(batches, workers=workers, start=start), loader(checks, workers=0) if val else None
@@ -89,7 +90,7 @@ def feature_store(model: PanoramaModel, cfg: PanollavaConfig) -> FeatureStore | 
 
 
 def _fill(store: FeatureStore, model: PanoramaVLM, images: Sequence[Path], *, rolls: Sequence[Request] = ()) -> None:
-    """Encode what is not in the store yet, on the device that the run will use."""
+    """Encode what is not in the store yet, on the device that the run will use; of several processes each a share."""
     images, rolls = images[rank() :: planned()], rolls[rank() :: planned()]
     home = model.device
     model.to("cuda" if torch.cuda.is_available() else home)

@@ -20,8 +20,9 @@ class Trainable:
 def set_trainable(model: PanoramaVLM, components: Sequence[str], *, vision_blocks: int) -> Trainable:
     """Set ``requires_grad`` of every parameter from the list of components, and count.
 
-    Of the encoder, ``vision`` trains the last ``vision_blocks`` blocks only. A kind of position without parameters has
-    nothing to train, and is no mistake of the stage: the kinds can be compared with one stage table.
+    Of the encoder, ``vision`` trains the last ``vision_blocks`` blocks only, up to the layer that is read. A kind of
+    position without parameters has nothing to train, and is no mistake of the stage: the kinds can be compared with one
+    stage table.
 
     Raises:
         TrainingError: If a component is unknown or absent from this model, or nothing would train.
@@ -47,5 +48,7 @@ def set_trainable(model: PanoramaVLM, components: Sequence[str], *, vision_block
 def _last_blocks(model: PanoramaVLM, count: int) -> set[int]:
     if model.vision is None or count == 0:
         return set()
-    blocks: Sequence[nn.Module] = list(model.vision.blocks())[-count:]
+    blocks: Sequence[nn.Module] = list(model.vision.blocks())
+    read = len(blocks) + 1 + model.vision.feature_layer  # blocks after the layer that is read learn nothing
+    blocks = blocks[max(0, read - count) : read]
     return {id(parameter) for block in blocks for parameter in block.parameters()}

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from panollava.errors import Interrupted
-from panollava.training.ranks import is_lead
+from panollava.training.ranks import barrier, is_lead, planned
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +61,8 @@ class StopSignals:
         logger.warning("%s: finishing the step and writing a checkpoint; once more stops at once", _name(number))
         for other in STATUS:
             signal.signal(other, signal.default_int_handler if other == signal.SIGINT else signal.SIG_DFL)
+        if planned() > 1:  # sent to all processes of a job, it comes again from the agent, who ends what does not
+            signal.signal(number, signal.SIG_IGN)
 
 
 def stopped(number: int, *, stage: str, step: int, checkpoint: str) -> Interrupted:
@@ -70,8 +72,10 @@ def stopped(number: int, *, stage: str, step: int, checkpoint: str) -> Interrupt
         >>> stopped(15, stage="finetune", step=120, checkpoint="runs/a/finetune/step-000120").status
         143
     """
-    if number == signal.SIGUSR1 and is_lead():
-        requeue()
+    if number == signal.SIGUSR1:
+        if is_lead():
+            requeue()
+        barrier()  # a process that ends sooner would end the lead, and scontrol with it
     text = (
         f"stopped by {_name(number)} after step {step} of stage '{stage}'; go on with --resume auto from {checkpoint}"
     )

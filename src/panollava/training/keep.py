@@ -47,6 +47,10 @@ class StepCheckpoints(Callback):
         self.signals.install()
         self._last = time.monotonic()
 
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Listen again: where only validation is run, Lightning would exchange messages in the middle of it."""
+        self.signals.install()
+
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Save, or stop, where a step begins.
 

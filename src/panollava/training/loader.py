@@ -147,11 +147,11 @@ class LanguageBatches(Dataset[PanoramaBatch]):
             return PanoramaBatch(None, text)
         return PanoramaBatch(None, text, stacked_views(images, self.model.layout, images=self.images))
 
-    def requests(self) -> list[Request]:
-        """Return every panorama with every turn by steps of the ring that the plan asks features for."""
+    def requests(self, plan: StagePlan) -> list[Request]:
+        """Return every panorama with every turn by steps of the ring that a plan asks features for."""
         assert self.augment is not None
         wanted: dict[Request, None] = {}
-        for epoch, indices in self.plan.batches:
+        for epoch, indices in plan.batches:
             for i, pairs in zip(indices, self._asked(epoch, indices), strict=True):
                 turn = draw(self.augment, epoch=epoch, index=i, freedom=conversation_freedom(pairs)).turn
                 wanted[self.panoramas[i].image, self.augment.steps(turn)] = None

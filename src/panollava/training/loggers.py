@@ -100,7 +100,8 @@ class TrackioLogger(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Send the values of a step."""
         self._start()
-        self._module.log(dict(metrics), step=step)
+        if self._started:
+            self._module.log(dict(metrics), step=step)
 
     def finalize(self, status: str) -> None:
         """End the run."""
@@ -109,6 +110,6 @@ class TrackioLogger(Logger):
             self._started = False
 
     def _start(self) -> None:
-        if not self._started:
+        if not self._started and is_lead():
             self._module.init(project=self._project, name=self._name)
             self._started = True

@@ -98,9 +98,10 @@ class StageModule(LightningModule):
             self.finite.report(f"has a loss of {value}", batch=index, step=self.global_step)
             if alone:
                 return None  # of several processes each goes on: the others wait for its part of the gradient
-        self.train_losses.append(value)
-        shown = {"train/loss": value, **{f"train/{k}": v for k, v in result.logs.items()}}
-        self.log_dict(shown, on_step=True, on_epoch=False, batch_size=1)
+        else:
+            self.train_losses.append(value)
+            shown = {"train/loss": value, **{f"train/{k}": v for k, v in result.logs.items()}}
+            self.log_dict(shown, on_step=True, on_epoch=False, batch_size=1)
         self.log("lr", self.optimizers().param_groups[0]["lr"], on_step=True, batch_size=1)
         self._weighted = not (alone and self.stage.accumulation == 1)
         self._weight += result.weight

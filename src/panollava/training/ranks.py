@@ -8,6 +8,7 @@ All of them read the same plan and take the same steps; the first one, the lead,
 does anything where there is one process.
 """
 
+import datetime
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, distributed
+
+_PATIENCE = datetime.timedelta(hours=1)
+"""How long a process waits for the others before it takes them for lost."""
 
 
 def planned() -> int:
@@ -41,10 +45,11 @@ def join(*, accelerator: str) -> None:
     """
     if planned() == 1 or distributed.is_initialized():
         return
+    # The lead may look at many images while the others wait for it.
     gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     if gpu:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    distributed.init_process_group("nccl" if gpu else "gloo")
+    distributed.init_process_group("nccl" if gpu else "gloo", timeout=_PATIENCE)
 
 
 def leave() -> None:
@@ -103,8 +108,8 @@ def largest(values: list[int]) -> list[int]:
 def gathered(rows: Float[Tensor, "m d"], *, panoramas: int, idle: bool) -> Float[Tensor, "k d"]:
     """Return the rows of all processes in the order of the whole batch; gradients flow to this process's rows alone.
 
-    Each process computes the loss of the whole batch and sends its gradient through its own rows, so that the sum over
-    processes is the gradient of that loss.
+    Each process computes the loss of the whole batch and sends its gradient through its own rows, times the number of
+    processes, so that the mean over processes, which is what they exchange, is the gradient of that loss.
 
     Panorama i of the batch is with process ``i mod W``, at place ``i div W``.
 
@@ -124,7 +129,7 @@ def gathered(rows: Float[Tensor, "m d"], *, panoramas: int, idle: bool) -> Float
     padded = torch.cat([here, here.new_zeros(short, *here.shape[1:])]) if short > 0 else here
     parts = [torch.empty_like(padded) for _ in range(world)]
     distributed.all_gather(parts, padded.detach().contiguous())
-    parts[rank()] = padded
+    parts[rank()] = padded.detach() + (padded - padded.detach()) * world  # the value stays, to the bit
     everything = rearrange(torch.stack(parts, dim=1), "b w n d -> (b w) n d")[: sum(held)].flatten(0, 1)
     return everything + 0.0 * rows.sum()  # an idle process takes part in the backward pass too
 

@@ -16,6 +16,7 @@ from panollava.errors import TrainingError
 from panollava.models.build import attach_adapter
 from panollava.models.vlm import PanoramaVLM
 from panollava.training.auto_batch import choose_batch, longest
+from panollava.training.execution import execution, recompute_in_training
 from panollava.training.feeds import loaders
 from panollava.training.finite import FinitePolicy, describer
 from panollava.training.fit import Fit, Save, fit
@@ -247,7 +248,9 @@ def _auto_batched(
         return loaders(model, stage, cfg, plan=plan, train=train, val=())[0].dataset[0]
 
     module = _module(model, stage, cfg, plan=StagePlan(()), train=train)
-    size = choose_batch(module, cfg.trainer, batch_of=batch_of)
+    with execution(model, compile=False, gradient_checkpointing=cfg.trainer.gradient_checkpointing):
+        recompute_in_training(model)
+        size = choose_batch(module, cfg.trainer, batch_of=batch_of)
     panoramas = stage.batch_size * stage.accumulation
     return stage.model_copy(update={"batch_size": size, "accumulation": panoramas // size})
 

@@ -11,9 +11,10 @@ import torch
 
 from panollava.ablation.locks import held
 from panollava.ablation.shuffled import restored, shuffled_samples
-from panollava.ablation.standing import LOG, lock_file, note_done, result, write_aside
+from panollava.ablation.standing import LOG, lock_file, note_done, result
 from panollava.ablation.study import Run
 from panollava.ablation.task import Task
+from panollava.checkpoints.durable import write_aside
 from panollava.config import dump_config
 from panollava.config.schema import PanollavaConfig
 from panollava.data.sources import ensure_synthetic, evaluation_samples

@@ -11,7 +11,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from panollava.ablation.standing import last_words, write_aside
+from panollava.ablation.standing import last_words
+from panollava.checkpoints.durable import write_aside
 from panollava.config import build_config, to_dict
 from panollava.config.schema import PanollavaConfig
 from panollava.errors import ConfigError, Interrupted, TrainingError

@@ -22,7 +22,7 @@ import torch
 
 from panollava.ablation.chain import Link
 from panollava.ablation.locks import held
-from panollava.ablation.standing import write_aside
+from panollava.checkpoints.durable import write_aside
 from panollava.checkpoints.format import component_state, read_meta, read_weights, save_checkpoint
 from panollava.checkpoints.state import TrainingState, load_training
 from panollava.config import dump_config, load_config, to_dict

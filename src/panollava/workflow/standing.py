@@ -9,13 +9,13 @@
 import datetime
 import json
 import logging
-import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from panollava.checkpoints.durable import write_aside
 from panollava.checkpoints.format import CheckpointMeta
 from panollava.checkpoints.resolve import newest_valid
 from panollava.checkpoints.state import load_training
@@ -124,7 +124,11 @@ def reported(run_dir: Path, stage: str) -> StageOutcome:
         CheckpointError: If neither has it.
     """
     file = run_dir / "stages.json"
-    told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    try:
+        told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        logger.warning("%s cannot be read; what %s reported is in its checkpoint", file, stage)
+        told = []
     for tree in told:
         if tree["name"] == stage:
             return StageOutcome.read(tree)
@@ -159,13 +163,7 @@ def _training_part(tree: dict[str, Any], upto: Sequence[str]) -> dict[str, Any]:
 
 
 def _write(run_dir: Path, tree: dict[str, Any]) -> None:
-    file = run_dir / RUN_FILE
-    part = file.with_name(f".{RUN_FILE}.part")
-    with part.open("w", encoding="utf-8") as stream:
-        json.dump(tree, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(file)
+    write_aside(run_dir / RUN_FILE, json.dumps(tree, indent=1))
 
 
 def _now() -> str:

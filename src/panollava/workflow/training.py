@@ -6,6 +6,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from panollava.checkpoints.durable import write_aside
 from panollava.checkpoints.format import load_checkpoint
 from panollava.config import dump_config
 from panollava.config.schema import DataEntry, PanollavaConfig, StageConfig
@@ -25,6 +28,9 @@ from panollava.workflow.standing import Standing, begin, complete, identity, rep
 
 logger = logging.getLogger(__name__)
 
+_LET_GO_S = 30.0
+"""How long the folder of a killed run may stay locked: its loader processes end when they see that it is gone."""
+
 
 class ThreeStageTrainer:
     """Trains the stages of a configuration, each from where the one before stopped.
@@ -41,6 +47,7 @@ class ThreeStageTrainer:
         if blind:
             self.run_dir = self.run_dir / "blind"
         self.outcomes: list[StageOutcome] = []
+        self._lock = FileLock(self.run_dir.with_name(f".{self.run_dir.name}.train.lock"))
         self._read: dict[tuple[str, tuple[DataEntry, ...]], list[PanoramaSamples]] = {}
 
     def run(
@@ -59,11 +66,19 @@ class ThreeStageTrainer:
                 None: begin, but refuse to overwrite a run that was interrupted (in a requeued SLURM job: ``auto``).
 
         Raises:
-            ConfigError: If the table has no such stage, or the run to resume was made with other settings.
+            ConfigError: If the table has no such stage, the run to resume was made with other settings, or another
+                process trains in its folder.
             CheckpointError: If every checkpoint that could be resumed is damaged.
             Interrupted: If a signal stopped it; its checkpoint is written.
             PanollavaError: If data, models or training fail; see the message.
         """
+        try:
+            return self._trained(stages, start_from, resume)
+        finally:
+            self._lock.release()
+
+    def _trained(self, stages: Sequence[str] | None, start_from: str | Path | None, resume: str | None) -> str:
+        """Train and return the path of the last checkpoint."""
         rows = [_sighted_parts_dropped(row) for row in self._rows(stages)] if self.blind else self._rows(stages)
         rows = [row for row in rows if row is not None]
         if not rows:
@@ -106,6 +121,7 @@ class ThreeStageTrainer:
     def _agreed_beginning(self, rows: Sequence[StageConfig], resume: str | None) -> tuple[str, Standing]:
         """Let the lead look where the run is, and every process begin there."""
         if ranks.is_lead():
+            self._claim()
             run, at = self._beginning(rows, resume)
             ranks.from_lead(json.dumps([run, at.as_dict(), [o.as_dict() for o in self.outcomes]]))
             return run, at
@@ -116,6 +132,17 @@ class ThreeStageTrainer:
     def _complete(self, run: str) -> None:
         if ranks.is_lead():
             complete(self.run_dir, run)
+
+    def _claim(self) -> None:
+        """Take the run's folder; what an earlier process left takes a moment to end."""
+        try:
+            self._lock.acquire(timeout=_LET_GO_S)
+        except Timeout:
+            raise ConfigError(
+                f"another process trains in {self.run_dir}; wait for it, stop it, or write another experiment.name"
+            ) from None
+        except (NotImplementedError, OSError) as error:
+            logger.warning("%s is not locked against another run: %s", self.run_dir, error)
 
     def _beginning(self, rows: Sequence[StageConfig], resume: str | None) -> tuple[str, Standing]:
         """Return the identity of the run, and where it is; leave the folder ready for what follows."""
@@ -132,6 +159,8 @@ class ThreeStageTrainer:
         (self.run_dir / "stages.json").unlink(missing_ok=True)
         for row in self.config.stages:  # logs of an earlier run of the same name would mix with ours
             shutil.rmtree(self.run_dir / "logs" / row.name, ignore_errors=True)
+        if known is not None and not self.blind:  # the text-only baseline of the run before is not this one's
+            shutil.rmtree(self.run_dir / "blind", ignore_errors=True)
         self._write_config()
         return begin(self.run_dir), Standing()
 
@@ -156,7 +185,7 @@ class ThreeStageTrainer:
         if not ranks.is_lead():
             return
         text = json.dumps([o.as_dict() for o in self.outcomes], indent=1)
-        (self.run_dir / "stages.json").write_text(text, encoding="utf-8")
+        write_aside(self.run_dir / "stages.json", text)
         val = "" if outcome.val_loss is None else f", validation {outcome.val_loss:.3f}"
         logger.info("  loss %.3f%s, %.0f s -> %s", outcome.final_loss, val, outcome.seconds, outcome.checkpoint)
 
@@ -168,7 +197,9 @@ class ThreeStageTrainer:
         return [row for row in self.config.stages if names is None or row.name in names]
 
     def _write_config(self) -> None:
-        (self.run_dir / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
+        file, text = self.run_dir / "config.yaml", dump_config(self.config)
+        if not file.is_file() or file.read_bytes() != text.encode():
+            write_aside(file, text)
 
     def _refuse_to_overwrite(self, rows: Sequence[StageConfig], *, run: str) -> None:
         """Raise where a run of this name was interrupted and could be resumed."""

@@ -7,6 +7,7 @@ import torch
 
 from panollava.errors import TrainingError
 from panollava.models.build import build_model
+from panollava.training import stages
 from panollava.training.auto_batch import fits_budget, kept_bytes, largest_batch, longest
 from panollava.training.stages import run_stage
 
@@ -74,3 +75,20 @@ def test_a_stage_is_split_to_fit_and_has_as_many_steps(tiny_config, panoramas, t
     assert run().batch_size == 4
     with pytest.raises(TrainingError, match="not even one panorama fits"):
         run("trainer.auto_batch=true", "trainer.memory_gb=1e-6")
+
+
+def test_memory_is_measured_as_it_will_be_used(tiny_config, panoramas, tmp_path, monkeypatch):
+    seen = []
+
+    def choose(module, settings, *, batch_of):
+        seen.append(any(getattr(m, "gradient_checkpointing", False) and m.training for m in module.model.modules()))
+        return 1
+
+    monkeypatch.setattr(stages, "choose_batch", choose)
+    for wanted in (True, False):
+        cfg = tiny_config("trainer.auto_batch=true", f"trainer.gradient_checkpointing={str(wanted).lower()}")
+        run_stage(
+            build_model(cfg), cfg.stage("resampler"), cfg,
+            train=panoramas("train"), val=(), run_dir=tmp_path / str(wanted), trained=set(),
+        )  # fmt: skip
+    assert seen == [True, False]

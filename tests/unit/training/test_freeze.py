@@ -58,3 +58,11 @@ def test_a_position_without_parameters_is_no_mistake_of_the_stage(tiny_model, ki
 def test_what_cannot_train_is_refused(tiny_model, components, message):
     with pytest.raises(TrainingError, match=message):
         set_trainable(tiny_model(), components, vision_blocks=0)
+
+
+def test_blocks_after_the_layer_that_is_read_do_not_train(tiny_model):
+    """They would get no gradient, and several processes would wait for it."""
+    model = tiny_model("vision.feature_layer=-2")
+    set_trainable(model, ["vision"], vision_blocks=1)
+    names = [n for n, p in model.named_parameters() if n.startswith("vision.") and p.requires_grad]
+    assert names and all(".0." in name for name in names)

@@ -1,8 +1,12 @@
 """What a stopped run does with its SLURM job, and what its exit status is."""
 
+import os
+import signal
+
 import pytest
 
-from panollava.training.interrupt import STATUS, requeue, stopped, was_requeued
+from panollava.training import interrupt
+from panollava.training.interrupt import STATUS, StopSignals, requeue, stopped, was_requeued
 
 
 @pytest.fixture
@@ -73,3 +77,24 @@ def test_a_requeued_job_knows_it(monkeypatch, count, told):
 def test_the_status_is_the_shells(number):
     stop = stopped(number, stage="finetune", step=3, checkpoint="runs/a/finetune/step-000003")
     assert stop.status == STATUS[number] and "step 3 of stage 'finetune'" in str(stop)
+
+
+def test_a_signal_that_the_agent_sends_again_is_noted_once(monkeypatch):
+    """Where a job is stopped, SLURM signals every process, and torchrun's agent passes its own on."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with StopSignals() as signals:
+        signals.install()
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.received == signal.SIGTERM
+
+
+def test_the_others_wait_until_the_job_is_in_the_queue(monkeypatch):
+    """One that ended sooner would have the agent end the lead, and scontrol with it."""
+    order = []
+    monkeypatch.setattr(interrupt, "requeue", lambda: order.append("requeue"))
+    monkeypatch.setattr(interrupt, "barrier", lambda: order.append("barrier"))
+    for number in ("0", "1"):
+        monkeypatch.setenv("RANK", number)
+        stopped(signal.SIGUSR1, stage="finetune", step=1, checkpoint="x")
+    assert order == ["requeue", "barrier", "barrier"]

@@ -201,5 +201,20 @@ def test_turns_by_steps_of_the_ring_are_read_from_kept_features(tiny_model, tiny
         assert torch.equal(batch.text.ids, plain[number].text.ids)
         for a, b in zip(batch.features, wanted, strict=True):
             assert (a - b).abs().mean() < 0.05 * b.std()  # single pixels are rounded to another neighbour
-        turned |= {steps for _, steps in train.dataset.requests()}
+        turned |= {steps for _, steps in train.dataset.requests(chosen)}
     assert len(turned) > 1
+
+
+def test_each_of_several_processes_keeps_a_share_of_all_turns(
+    tiny_model, tiny_config, panoramas, tmp_path, monkeypatch
+):
+    cfg = tiny_config("data.augment.yaw=stride", f"paths.data={tmp_path}", runs=tmp_path)
+    model, rows, filled = tiny_model(), panoramas("train")[:5], []
+    monkeypatch.setattr(feeds.FeatureStore, "fill", lambda self, images, *, rolls, progress: filled.extend(rolls))
+    chosen = StagePlan(tuple((epoch, (0, 1, 2, 3, 4)) for epoch in range(4)))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for number in ("0", "1"):
+        monkeypatch.setenv("RANK", number)
+        train, _ = feeds.loaders(model, cfg.stages[1], cfg, plan=chosen, train=rows, val=())
+    wanted = train.dataset.requests(chosen)
+    assert sorted(filled) == sorted(wanted) and len(set(wanted)) == len(wanted) > 5

@@ -7,7 +7,7 @@ import pytest
 
 from panollava.errors import ConfigError, TrainingError
 from panollava.models.build import build_model
-from panollava.training.loggers import build_loggers
+from panollava.training.loggers import TrackioLogger, build_loggers
 from panollava.training.stages import run_stage
 
 
@@ -48,6 +48,18 @@ def test_trackio_gets_the_curves_of_a_stage(tiny_config, panoramas, tmp_path, mo
     keys = {key for kind, *rest in told if kind == "log" for key in rest[1]}
     assert {"train/loss", "lr", "val/loss", "speed/rows_per_s"} <= keys
     assert [rest[0] for kind, *rest in told if kind == "log" and "train/loss" in rest[1]] == [0, 1]
+
+
+def test_of_several_processes_one_sends_to_trackio(monkeypatch):
+    told = []
+    fake = types.SimpleNamespace(init=lambda **_: told.append("init"), log=lambda *_, **__: told.append("log"))
+    logger = TrackioLogger(fake, project="p", name="n")
+    monkeypatch.setenv("RANK", "1")
+    logger.log_metrics({"a": 1.0}, step=0)
+    assert told == []
+    monkeypatch.setenv("RANK", "0")
+    logger.log_metrics({"a": 1.0}, step=0)
+    assert told == ["init", "log"]
 
 
 def test_the_same_logger_twice_is_refused(tiny_config):

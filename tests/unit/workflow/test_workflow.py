@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from panollava.errors import CheckpointError, ConfigError, DataError
-from panollava.workflow import EvaluationRunner, ThreeStageTrainer, WorkflowConfig, compute_text_metrics
+from panollava.workflow import EvaluationRunner, ThreeStageTrainer, WorkflowConfig, compute_text_metrics, training
 
 
 @pytest.fixture
@@ -80,3 +81,42 @@ def test_metrics_from_two_lists():
     scores = compute_text_metrics(["a red ball on the grass"], ["a red ball on the grass"], metrics=["bleu4", "spice"])
     assert scores["bleu4"] == pytest.approx(1.0) or scores["bleu4"] == pytest.approx(100.0)
     assert scores["spice"] is None
+
+
+def test_a_new_run_does_not_keep_the_baseline_of_the_one_before(config):
+    cfg = WorkflowConfig.load(config)
+    ThreeStageTrainer(cfg).run(stages=["vision"])
+    (cfg.run_dir / "blind").mkdir()
+    ThreeStageTrainer(cfg).run(stages=["vision"], resume="auto")
+    assert (cfg.run_dir / "blind").is_dir()
+    ThreeStageTrainer(cfg).run(stages=["vision"], resume="never")
+    assert not (cfg.run_dir / "blind").exists()
+
+
+def test_two_processes_do_not_train_in_one_folder(config, monkeypatch):
+    monkeypatch.setattr(training, "_LET_GO_S", 0.1)
+    cfg = WorkflowConfig.load(config)
+    lock = FileLock(cfg.run_dir.with_name(".tiny.train.lock"))
+    with lock, pytest.raises(ConfigError, match=r"another process trains in .*tiny; wait for it"):
+        ThreeStageTrainer(cfg).run(stages=["vision"])
+    assert not cfg.run_dir.exists()
+    ThreeStageTrainer(cfg).run(stages=["vision"])
+
+
+def test_files_of_a_run_are_whole_or_as_they_were(config, monkeypatch):
+    """A disk that is full while a run is resumed must not cost what says what it is."""
+    cfg = WorkflowConfig.load(config)
+    ThreeStageTrainer(cfg).run(stages=["vision"])
+    before = (cfg.run_dir / "config.yaml").read_text()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("panollava.checkpoints.durable.os.fsync", full)
+        other = WorkflowConfig.load(config, overrides=["trainer.log_every=3"])
+        with pytest.raises(OSError, match="No space left"):
+            ThreeStageTrainer(other).run(stages=["vision"], resume="auto")
+    assert (cfg.run_dir / "config.yaml").read_text() == before
+    (cfg.run_dir / "stages.json").write_text("[{")
+    assert ThreeStageTrainer(cfg).run(stages=["vision"], resume="auto").endswith("vision/last")
