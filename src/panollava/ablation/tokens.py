@@ -33,7 +33,7 @@ class StageTokens:
     Attributes:
         stage: Its name.
         steps: Optimiser steps; None where the stage counts epochs.
-        per_step: Tokens of a step; None where the size of the encoder is known only after it was fetched.
+        per_step: Tokens of a step; None where only a fetched encoder or the data's file would tell.
     """
 
     stage: str
@@ -75,6 +75,9 @@ def questions(config: PanollavaConfig, row: StageConfig) -> int | None:
 def stage_tokens(config: PanollavaConfig, *, text_tokens: int) -> list[StageTokens]:
     """Return what the stages of objective language read.
 
+    A batch with a budget of tokens holds whole panoramas, so as many as fit, and one where none does. That is what to
+    expect: real texts differ in length, and the last batch of an epoch may be smaller.
+
     Args:
         config: The configuration.
         text_tokens: Tokens of a question with its answer.
@@ -86,10 +89,11 @@ def stage_tokens(config: PanollavaConfig, *, text_tokens: int) -> list[StageToke
             continue
         asked = questions(config, row)
         per_step: float | None = None
-        if row.tokens_per_batch is not None:
-            per_step = float(row.tokens_per_batch * row.accumulation)
-        elif views is not None and asked is not None:
-            per_step = float(row.batch_size * row.accumulation * (sum(views) + asked * text_tokens))
+        if views is not None and asked is not None:
+            panorama = sum(views) + asked * text_tokens
+            budget = row.tokens_per_batch
+            packed = row.batch_size if budget is None else max(1, budget // panorama)
+            per_step = float(packed * row.accumulation * panorama)
         found.append(StageTokens(row.name, row.max_steps, per_step))
     return found
 

@@ -44,6 +44,18 @@ def test_the_tokens_of_a_step_are_those_of_views_and_questions(write):
     ]
 
 
+@pytest.mark.parametrize(
+    ("budget", "views", "tokens"),
+    [(800, "e2p", 2 * 304), (800, "resize", 4 * 176), (608, "e2p", 2 * 304), (100, "e2p", 304)],
+)
+def test_a_batch_with_a_budget_is_counted_in_whole_panoramas(budget, views, tokens):
+    row = {"name": "finetune", "trains": ["adapter"], "lr": {"adapter": 1e-3}, "max_steps": 10, "accumulation": 2}
+    row |= {"questions_per_panorama": 6, "tokens_per_batch": budget}
+    config = build_config({"views": {"kind": views}, "stages": [row]})
+    [stage] = stage_tokens(config, text_tokens=24)
+    assert stage.per_step == 2 * tokens
+
+
 def test_matched_arms_see_the_baselines_tokens(write):
     study = load_study(write(STUDY + "match: tokens\n"))
     assert steps(study, "ring") == [5, 100, 300]
