@@ -73,13 +73,29 @@ def expand(study: StudyConfig, *, path: Path) -> list[Arm]:
             raise ConfigError(f"{path}: arm '{name}': {error}") from error
         if name in arms:
             raise ConfigError(f"{path}: two arms are both named '{name}'; give each value or name once.")
-        twin = next((arm.name for arm in arms.values() if arm.config == config), None)
-        if twin is not None:
-            raise ConfigError(f"{path}: the arms '{twin}' and '{name}' are one configuration; remove one.")
         arms[name] = Arm(name, settings, config, {})
+    refuse_twins(list(arms.values()), origin=str(path))
     if study.baseline is not None and study.baseline not in arms:
         raise ConfigError(f"{path}: baseline: {unknown_name('arm', study.baseline, arms)}")
     return list(arms.values())
+
+
+def refuse_twins(arms: Sequence[Arm], *, origin: str, once: str = "") -> None:
+    """Refuse two arms that are one configuration: their runs would count as two where only one was tried.
+
+    Args:
+        arms: The arms.
+        origin: The file, for the message.
+        once: What made them equal, for the message.
+
+    Raises:
+        ConfigError: If there are two; it names both.
+    """
+    for first, second in itertools.combinations(arms, 2):
+        if first.config == second.config:
+            raise ConfigError(
+                f"{origin}: the arms '{first.name}' and '{second.name}' are one configuration{once}; remove one."
+            )
 
 
 def _factors(study: StudyConfig) -> list[list[Choice]]:

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from panollava.ablation.arms import Arm
+from panollava.ablation.arms import Arm, refuse_twins
 from panollava.config import build_config, to_dict
 from panollava.config.schema import PanollavaConfig, StageConfig
 from panollava.config.stages import EMBEDDED_SOURCE
@@ -102,7 +102,8 @@ def with_budget(arms: Sequence[Arm], study: StudyConfig, *, origin: str) -> list
     """Return the arms with the steps that the study's budget and match give them.
 
     Raises:
-        ConfigError: If the tokens of an arm are needed and cannot be counted, or its stages count epochs.
+        ConfigError: If the tokens of an arm are needed and cannot be counted, its stages count epochs, or two arms
+            differed in nothing but the steps that are set here.
     """
     budget = study.budget
     if budget.max_steps is None and budget.tokens is None and study.match is None:
@@ -111,7 +112,9 @@ def with_budget(arms: Sequence[Arm], study: StudyConfig, *, origin: str) -> list
     for name, stages in counted.items():
         _check(stages, name=name, tokens_needed=budget.tokens is not None or study.match is not None, origin=origin)
     first = counted[study.baseline or arms[0].name]
-    return [_changed(arm, _steps(counted[arm.name], first, study), origin=origin) for arm in arms]
+    found = [_changed(arm, _steps(counted[arm.name], first, study), origin=origin) for arm in arms]
+    refuse_twins(found, origin=origin, once=" once budget and match have set their steps")
+    return found
 
 
 def _check(stages: Sequence[StageTokens], *, name: str, tokens_needed: bool, origin: str) -> None:

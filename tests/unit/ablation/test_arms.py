@@ -93,6 +93,16 @@ def test_two_arms_that_are_one_configuration_are_told(write):
         load_study(write(text))
 
 
+@pytest.mark.parametrize("rule", ["budget: {max_steps: 300}", "budget: {tokens: 90000}", "match: tokens"])
+def test_two_arms_that_a_budget_makes_one_configuration_are_told(write, rule):
+    finetune = "stages.finetune.epochs: null, stages.finetune.max_steps: 9, stages.finetune.questions_per_panorama: 2"
+    text = f"experiment_name: s\nbase: base.yaml\nset: {{stages.resampler: null, {finetune}}}\n"
+    text += "grid: {stages.finetune.max_steps: [100, 200]}\n"
+    assert len(load_study(write(text)).arms) == 2
+    with pytest.raises(ConfigError, match=r"'finetune\.max_steps=100' and '.*=200' are one configuration once budget"):
+        load_study(write(f"{text}{rule}\n"))
+
+
 def test_a_study_needs_arms(write):
     with pytest.raises(ConfigError, match="a study needs arms"):
         load_study(write("{experiment_name: s, base: base.yaml}"))
