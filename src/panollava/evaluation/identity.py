@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,7 @@ def samples_hash(samples: Sequence[Sample]) -> str:
     """Return a hash over the texts of samples and the size and time of their images."""
     digest = hashlib.sha256()
     for image in dict.fromkeys(sample.image for sample in samples):
-        state = image.stat() if image.is_file() else None
-        digest.update(json.dumps([str(image), state and [state.st_size, state.st_mtime_ns]]).encode())
+        digest.update(json.dumps([str(image), _size_and_time(image)]).encode())
     for s in samples:
         digest.update(json.dumps([str(s.image), s.image_id, s.query, s.answer, s.kind, s.sample_id]).encode())
     return digest.hexdigest()
@@ -62,6 +62,24 @@ def questions_hash(samples: Sequence[Sample]) -> str:
     for s in samples:
         digest.update(json.dumps([s.image_id, s.query, s.sample_id]).encode())
     return digest.hexdigest()
+
+
+def pictures_hash(samples: Sequence[Sample]) -> str:
+    """Return a hash over the ids and sizes of images: the same on every machine, whatever the folder and the times."""
+    digest = hashlib.sha256()
+    for image_id, image in dict.fromkeys((s.image_id, s.image) for s in samples):
+        state = _size_and_time(image)
+        digest.update(json.dumps([image_id, state and state[0]]).encode())
+    return digest.hexdigest()
+
+
+def _size_and_time(image: Path) -> tuple[int, int] | None:
+    """Return a file's bytes and nanoseconds; None where there is none, or its name is none that a disk can hold."""
+    try:
+        state = image.stat()
+    except (OSError, ValueError):
+        return None
+    return (state.st_size, state.st_mtime_ns) if stat.S_ISREG(state.st_mode) else None
 
 
 def file_hash(file: Path) -> str:

@@ -18,10 +18,10 @@ from panollava.data.manifest import PanoramaSamples, Sample, group_by_image
 from panollava.data.prefetch import prefetched
 from panollava.data.views import Tensors, stacked
 from panollava.errors import DataError
-from panollava.evaluation.identity import answers_identity, file_hash, questions_hash
+from panollava.evaluation.identity import answers_identity, file_hash, pictures_hash, questions_hash, samples_hash
 from panollava.evaluation.journal import Journal
 from panollava.evaluation.predict import Answer, Asker
-from panollava.evaluation.shard_files import Meta, read_meta, write_output
+from panollava.evaluation.shard_files import PICTURES, Meta, read_meta, with_run, write_output
 from panollava.evaluation.shards import Shard, part_of, questions_about
 from panollava.inference.batch_size import BatchSize
 from panollava.inference.session import Session
@@ -63,7 +63,7 @@ class PredictionJob:
 def predict(job: PredictionJob, *, shard: Shard = Shard()) -> Meta:  # noqa: B008 - frozen
     """Answer the questions of a shard, or go on with it; return what the output says about itself.
 
-    Where the output is there and whole, and of the same job, nothing is done.
+    Where the output is there and whole, and of the same job and the same pictures, nothing is done.
 
     Raises:
         ConfigError: If a setting is not one that a checkpoint leaves open.
@@ -83,18 +83,27 @@ def predict(job: PredictionJob, *, shard: Shard = Shard()) -> Meta:  # noqa: B00
     )
     header |= {"on_bad_image": job.on_bad_image, "logprob": job.logprob, "questions": questions_hash(asked)}
     run = {key: value for key, value in header.items() if key not in ("test", "threads")}
+    run[PICTURES] = pictures_hash(asked)
     output = shard.output(Path(job.output))
     done = read_meta(output)
-    if done is not None and (done.run, done.shard, done.shards) == (run, shard.number, shard.count):
-        logger.info("already done: %s (%d answers)", output, done.rows)
-        return done
+    if done is not None:
+        other = done.differences(run, shard=shard, test=lambda parts: _tests(samples, parts))
+        if not other:
+            logger.info("already done: %s (%d answers, %d panoramas skipped)", output, done.rows, done.skipped)
+            return with_run(output, done, run=run)
+        logger.info("%s is of another job (%s); it is replaced when all is answered", output, "; ".join(other))
     journal = Journal(output.with_name(f"{output.stem}.partial.jsonl"), header=header)
     with journal:
         rows, skipped = _Prediction(session, job, journal, group_by_image(samples)).run()
-    meta = write_output(output, rows, skipped=skipped, run=run, shard=shard)
+    meta = write_output(output, rows, skipped=skipped, run=run, shard=shard, test=[header["test"]])
     journal.remove()
     logger.info("%s: %d answers, %d panoramas skipped", output, meta.rows, meta.skipped)
     return meta
+
+
+def _tests(samples: Sequence[Sample], parts: int) -> list[str]:
+    """Return the hash of the samples of each part: a merged output holds one of each shard."""
+    return [samples_hash(part_of(samples, Shard(number, parts))) for number in range(1, parts + 1)]
 
 
 def _device() -> str | None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from panollava.data.manifest import Sample
 from panollava.errors import ConfigError, DataError
+from panollava.evaluation.identity import pictures_hash, samples_hash
 from panollava.evaluation.shard_files import merge, meta_path, read_meta, skipped_path, write_output
 from panollava.evaluation.shards import Shard, part_of, questions_about
 
@@ -167,6 +168,36 @@ def test_shards_of_two_runs_are_not_mixed(parts, tmp_path):
     write_output(parts[0], ROWS[:2], skipped=[], run={**RUN, "temperature": 1.0}, shard=Shard(3, 3))
     with pytest.raises(DataError, match=r"is of another run than .*: temperature differs"):
         merge(parts, output=tmp_path / "all.jsonl")
+
+
+def test_shards_of_other_pictures_are_not_mixed(parts, tmp_path, caplog):
+    merge(parts, output=tmp_path / "all.jsonl")
+    assert "whether all are of the same pictures cannot be told" in caplog.text
+    for number, pictures in ((1, "a"), (2, "a"), (3, "b")):
+        shard = Shard(number, 3)
+        path = shard.output(tmp_path / "out.jsonl")
+        write_output(path, shard.of(ROWS), skipped=[], run={**RUN, "pictures": pictures}, shard=shard)
+    with pytest.raises(DataError, match=r"pictures differs .*Give the command of every shard again"):
+        merge(parts, output=tmp_path / "all.jsonl")
+
+
+def test_the_pictures_of_shards_are_known_by_ids_and_sizes(tmp_path):
+    def known(folder, size):
+        folder.mkdir()
+        (folder / "a.jpg").write_bytes(b"x" * size)
+        asked = questions_about(folder, questions=["what?", "up?"])
+        return pictures_hash(asked), samples_hash(asked)
+
+    (one, here), (same, there), (other, _) = (
+        known(tmp_path / name, size) for name, size in (("1", 9), ("2", 9), ("3", 8))
+    )
+    assert one == same != other and here != there
+
+
+@pytest.mark.parametrize("name", ["gone.jpg", "x" * 300 + ".jpg", "nul\0.jpg"])
+def test_a_picture_that_is_not_there_has_hashes(name, tmp_path):
+    asked = [Sample(tmp_path / name, "what?", None, "open", "1", name, "m", 1)]
+    assert pictures_hash(asked) and samples_hash(asked)
 
 
 def test_a_question_answered_twice_is_named(parts, tmp_path):

@@ -14,7 +14,7 @@ from panollava.cli.program import main
 from panollava.data.manifest import Sample
 from panollava.errors import ConfigError, DataError
 from panollava.evaluation.journal import Journal
-from panollava.evaluation.shard_files import merge, skipped_path
+from panollava.evaluation.shard_files import merge, meta_path, skipped_path
 from panollava.evaluation.shards import Shard
 from panollava.inference.session import Session
 from panollava.workflow.prediction import PredictionJob, predict
@@ -74,6 +74,105 @@ def test_a_finished_output_is_left_alone_and_one_of_other_settings_is_not(job, m
     assert "already done" in caplog.text
     other = predict(replace(job, settings=("generation.max_new_tokens=1",)))
     assert other.sha256 != first.sha256
+
+
+def elsewhere(folder):
+    """Copy a folder; under each name is the picture of the next one."""
+    files = sorted(folder.iterdir())
+    other = folder.with_name("elsewhere")
+    other.mkdir()
+    for file, following in zip(files, [*files[1:], files[0]], strict=True):
+        shutil.copy(following, other / file.name)
+    return other
+
+
+def replaced(job, folder):
+    shutil.copy(folder / "1.jpg", folder / "0.jpg")
+    return job
+
+
+def another_folder(job, folder):
+    return replace(job, source=str(elsewhere(folder)))
+
+
+def another_root(job, folder):
+    return replace(job, image_root=str(elsewhere(folder)))
+
+
+@pytest.mark.parametrize("change", [replaced, another_folder, another_root])
+def test_answers_about_other_pictures_of_equal_names_are_not_taken_for_these(job, folder, tmp_path, change, caplog):
+    caplog.set_level(logging.INFO)
+    if change is another_root:
+        manifest = tmp_path / "asked.jsonl"
+        manifest.write_text("".join(json.dumps({"image": f.name, "query": "what?"}) + "\n" for f in folder.iterdir()))
+        job = replace(job, source=str(manifest), questions=(), image_root=str(folder))
+    predict(job)
+    changed = change(job, folder)
+    second = predict(changed)
+    assert "already done" not in caplog.text
+    assert "paths, sizes or times of pictures differ" in caplog.text
+    assert predict(changed) == second and "already done" in caplog.text
+
+
+def test_a_mended_image_is_answered(job, folder, tmp_path):
+    good = (folder / "3.jpg").read_bytes()
+    (folder / "3.jpg").write_bytes(b"no picture")
+    job = replace(job, on_bad_image="skip")
+    assert predict(job).skipped == 1
+    (folder / "3.jpg").write_bytes(good)
+    assert predict(job).skipped == 0
+    assert "3.jpg" in {row["image"] for row in lines(tmp_path / "out.jsonl")}
+
+
+def test_shards_of_other_pictures_of_equal_names_are_not_merged(job, folder, tmp_path):
+    parts = [Shard(n, 2).output(tmp_path / "out.jsonl") for n in (1, 2)]
+    predict(job, shard=Shard(1, 2))
+    predict(replace(job, source=str(elsewhere(folder))), shard=Shard(2, 2))
+    with pytest.raises(DataError, match=r"out-00002-of-00002\.jsonl is of another run than .*: pictures differs"):
+        merge(parts, output=tmp_path / "all.jsonl")
+
+
+def test_shards_of_the_same_pictures_in_two_places_are_merged(job, folder, tmp_path):
+    moved = shutil.copytree(folder, tmp_path / "moved", copy_function=shutil.copyfile)
+    predict(job, shard=Shard(1, 2))
+    predict(replace(job, source=str(moved)), shard=Shard(2, 2))
+    assert merge(sorted(tmp_path.glob("out-*.jsonl")), output=tmp_path / "all.jsonl").rows == 14
+
+
+def test_a_changed_picture_costs_the_answers_of_its_own_shard_alone(job, folder, tmp_path, caplog):
+    def shards():
+        return [predict(job, shard=Shard(n, 2)) for n in (1, 2)]
+
+    shards()
+    shutil.copy(folder / "1.jpg", folder / "0.jpg")
+    caplog.set_level(logging.INFO)
+    first, second = shards()
+    assert re.findall(r"already done: .*(out\S+)", caplog.text) == ["out-00002-of-00002.jsonl"]
+    assert first.run == second.run
+    merge(sorted(tmp_path.glob("out-*.jsonl")), output=tmp_path / "all.jsonl")
+
+
+def test_a_merged_output_is_done_for_one_process_until_a_picture_changes(job, folder, tmp_path, caplog):
+    for number in (1, 2, 3):
+        predict(job, shard=Shard(number, 3))
+    merged = merge(sorted(tmp_path.glob("out-*.jsonl")), output=tmp_path / "out.jsonl")
+    caplog.set_level(logging.INFO)
+    assert predict(job) == merged and "already done" in caplog.text
+    shutil.copy(folder / "1.jpg", folder / "0.jpg")
+    caplog.clear()
+    predict(job)
+    assert "already done" not in caplog.text
+
+
+def test_an_output_that_does_not_say_what_its_pictures_were_is_not_done(job, tmp_path, caplog):
+    predict(job)
+    told = meta_path(tmp_path / "out.jsonl")
+    meta = json.loads(told.read_text())
+    del meta["test"], meta["run"]["pictures"]  # as earlier versions wrote it
+    told.write_text(json.dumps(meta))
+    caplog.set_level(logging.INFO)
+    assert predict(job).test
+    assert "an earlier version wrote it, without what tells its pictures from others" in caplog.text
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
