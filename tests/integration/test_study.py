@@ -121,6 +121,16 @@ def test_shuffled_answers_stand_beside_the_others(study):
     assert set(json.loads((run / "shuffled.json").read_text())) >= {"accuracy", "by_kind"}
 
 
+def test_shuffled_answers_may_be_added_to_a_run_that_is_done(study):
+    run = study.runs[1].folder
+    before, trained = (run / "shuffled.json").read_text(), read_meta(run / "finetune" / "last").run
+    (run / "shuffled.json").unlink()
+    file = next(f for f in write_tasks(study, runs=list(study.runs)) if f.name.startswith("rotary"))
+    run_task(Task.read(file))
+    assert (run / "shuffled.json").read_text() == before
+    assert read_meta(run / "finetune" / "last").run == trained
+
+
 def test_a_run_of_other_settings_starts_over_and_an_equal_one_does_nothing(study):
     run = study.runs[2]
     before = read_meta(run.folder / "finetune" / "last").run

@@ -11,6 +11,7 @@
 Two runs whose hash of a stage is equal would train it to the same bits, so one of them is enough.
 """
 
+import functools
 import hashlib
 import itertools
 import json
@@ -28,6 +29,7 @@ _NOT_LEARNED = ("log_every", "loggers", "save_every", "save_minutes", "keep_chec
 """Keys of the trainer that leave the weights as they are."""
 _NOT_TRAINED_ON = ("test", "workers")
 """Keys of the data, likewise."""
+_SMALL_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ def _follows_from(tree: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *,
         "stages": list(rows),
         "data": data,
         "files": {source: _content(source) for source in sorted(sources) if source != EMBEDDED_SOURCE},
+        "folders": {name: folder_hash(Path(name)) for name in sorted(_models(tree)) if Path(name).is_dir()},
         "trainer": {key: value for key, value in tree["trainer"].items() if key not in _NOT_LEARNED},
         **{name: tree[name] for name in sorted(names)},
     }
@@ -128,7 +131,42 @@ def _blind_part(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "trains": ["adapter"], "lr": {"adapter": row["lr"]["adapter"]}}
 
 
+def files_hash(config: PanollavaConfig) -> str:
+    """Return a hash of what a configuration names and does not hold: manifests, and folders of models."""
+    tree = to_dict(config)
+    entries = [*tree["data"]["train"], *tree["data"]["val"], *tree["data"]["test"]]
+    entries += [entry for row in tree["stages"] for entry in row["data"] or ()]
+    sources = sorted({entry["source"] for entry in entries} - {EMBEDDED_SOURCE})
+    found = [(source, _content(source)) for source in sources]
+    found += [(name, folder_hash(Path(name))) for name in sorted(_models(tree)) if Path(name).is_dir()]
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
+
+
+def folder_hash(folder: Path) -> str:
+    """Return a hash of the files of a model's folder: of small ones the bytes, of large ones size and time."""
+    found = []
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        stat = file.stat()
+        small = stat.st_size <= _SMALL_BYTES
+        told = _bytes_hash((str(file), stat.st_size, stat.st_mtime_ns)) if small else str(stat.st_mtime_ns)
+        found.append((file.relative_to(folder).as_posix(), stat.st_size, told))
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
+
+
+def _models(tree: Mapping[str, Any]) -> set[str]:
+    return {str(tree[part]["model"]) for part in ("vision", "language")}
+
+
 def _content(source: str) -> str | None:
     """Return the hash of a manifest's bytes; None where it is not there (its run will tell)."""
     file = Path(source)
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
+    if not file.is_file():
+        return None
+    stat = file.stat()
+    return _bytes_hash((source, stat.st_size, stat.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=1024)
+def _bytes_hash(version: tuple[str, int, int]) -> str:
+    """Return the hash of the bytes of a file: its path, with the size and the time by which a change is noticed."""
+    return hashlib.sha256(Path(version[0]).read_bytes()).hexdigest()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from panollava.ablation.local import thread_limits
 from panollava.ablation.study import devices_named
 from panollava.ablation.task import Task, launch
 from panollava.errors import ConfigError
@@ -40,7 +41,9 @@ def run_ray(files: Sequence[Path], *, jobs: int | None, ended: Callable[[Path, b
     try:
         asked = resources(files[0], jobs=jobs if local else None, cluster=ray.cluster_resources())
         work = ray.remote(max_retries=2, **asked)(_launch)
-        waiting = {work.remote(str(file.resolve()), str(Path.cwd())): file for file in files}
+        # Ray gives a task as many threads as it reserves cores: here one, however many there are.
+        threads = thread_limits(jobs=jobs, devices=devices_named(Task.read(files[0]).run.config)) if local else {}
+        waiting = {work.remote(str(file.resolve()), str(Path.cwd()), threads): file for file in files}
         while waiting:
             [done], _ = ray.wait(list(waiting), num_returns=1)
             ended(waiting.pop(done), _outcome(ray, done))
@@ -73,10 +76,10 @@ def resources(file: Path, *, jobs: int | None, cluster: Mapping[str, float]) -> 
     return {"num_cpus": cpus, "num_gpus": share}
 
 
-def _launch(file: str, folder: str) -> bool:
+def _launch(file: str, folder: str, threads: Mapping[str, str]) -> bool:
     """Run a task where Ray put it, in the driver's folder, from which relative paths start."""
     os.chdir(folder)
-    return launch(Path(file))
+    return launch(Path(file), environment=dict(threads))
 
 
 def _outcome(ray: Any, reference: Any) -> bool:

@@ -60,11 +60,16 @@ def slot_environment(number: int, *, jobs: int, devices: int) -> dict[str, str]:
     """
     if jobs == 1:
         return {}
-    share = str(max(1, len(os.sched_getaffinity(0)) // (jobs * devices)))
-    limits = {name: share for name in THREADS if name not in os.environ}
+    limits = thread_limits(jobs=jobs, devices=devices)
     gpus = _gpus()
     mine = dict.fromkeys(gpus[(number * devices + place) % len(gpus)] for place in range(devices) if gpus)
     return limits | ({"CUDA_VISIBLE_DEVICES": ",".join(mine)} if mine else {})
+
+
+def thread_limits(*, jobs: int, devices: int) -> dict[str, str]:
+    """Return what gives each of the processes of several runs its share of the cores; numbers that are set stay."""
+    share = str(max(1, len(os.sched_getaffinity(0)) // (jobs * devices)))
+    return {name: share for name in THREADS if name not in os.environ}
 
 
 def _gpus() -> list[str]:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from panollava.ablation.local import run_local
 from panollava.ablation.locks import held, is_held
-from panollava.ablation.standing import result, status, write_study_file
+from panollava.ablation.standing import SHUFFLED, result, status, write_study_file
 from panollava.ablation.study import Run, Study, load_study
 from panollava.ablation.task import write_tasks
 from panollava.errors import ConfigError, TrainingError
@@ -56,7 +56,7 @@ def run_study(path: str | Path, *, options: Options = Options()) -> int:
     with held(study.folder / ".study.lock", what=f"study {study.settings.experiment_name}"):
         if options.fresh:
             _remove(study)
-        left = [run for run in study.runs if status(run) != "done"]
+        left = [run for run in study.runs if status(run) != "done" or _lacks_shuffled(study, run)]
         logger.info("study %s: %d runs, %d to do", study.settings.experiment_name, len(study.runs), len(left))
         if options.executor == "slurm":
             at_work = [run for run in left if status(run) == "running"]
@@ -114,6 +114,10 @@ def _execute(study: Study, runs: Sequence[Run], files: Sequence[Path], options: 
 
         start = run_ray
     start(files, jobs=options.jobs, ended=ended)
+
+
+def _lacks_shuffled(study: Study, run: Run) -> bool:
+    return study.settings.shuffled_images and not (run.folder / SHUFFLED).is_file()
 
 
 def _remove(study: Study) -> None:

@@ -2,10 +2,10 @@
 
 ::
 
-    arms/<arm>/seed-<n>/arm.json     {"status": "done", "config": <hash>, "seconds": ..., "peak_memory_mb": ...}
+    arms/<arm>/seed-<n>/arm.json     {"status": "done", "config": <hash>, "files": <hash>, "seconds": ..., ...}
                                      {"status": "failed", "config": <hash>, "error": <last line of arm.log>, ...}
 
-A run whose configuration has changed since has not been run. Nothing is read from names or times.
+A run whose configuration, manifests or model folders have changed since has not been run. Nothing is read from names.
 """
 
 import json
@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from panollava.ablation.chain import files_hash
 from panollava.ablation.locks import is_held
 from panollava.ablation.study import Run, Study
 from panollava.checkpoints.durable import write_aside
 from panollava.config import config_hash
 
 Status = Literal["done", "failed", "running", "pending"]
-RESULT, STUDY, LOG = "arm.json", "study.json", "arm.log"
+RESULT, STUDY, LOG, SHUFFLED = "arm.json", "study.json", "arm.log", "shuffled.json"
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -28,7 +29,8 @@ def result(run: Run) -> dict[str, Any]:
     """Return how a run ended: its ``arm.json``, or an empty mapping where it has not ended with this configuration."""
     try:
         tree = json.loads((run.folder / RESULT).read_text(encoding="utf-8"))
-        found = dict(tree) if tree["config"] == config_hash(run.config) else {}
+        same = tree["config"] == config_hash(run.config) and tree.get("files") in (None, files_hash(run.config))
+        found = dict(tree) if same else {}
         if found.get("status") == "done":
             json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
@@ -107,4 +109,5 @@ def _entry(run: Run, study: Study) -> dict[str, Any]:
 
 
 def _note(run: Run, facts: Mapping[str, Any]) -> None:
-    write_aside(run.folder / RESULT, json.dumps({"format": 1, "config": config_hash(run.config), **facts}, indent=1))
+    ran = {"format": 1, "config": config_hash(run.config), "files": files_hash(run.config)}
+    write_aside(run.folder / RESULT, json.dumps({**ran, **facts}, indent=1))

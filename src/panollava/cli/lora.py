@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lora-r", type=int, metavar="R", help="rank")
     parser.add_argument("--lora-alpha", type=float, metavar="A", help="scale: updates are multiplied by A / R")
     parser.add_argument("--lora-dropout", type=float, metavar="P", help="dropout on the adapter's input")
-    parser.add_argument("--name", help="name of the run (default: lora_<model>_r<R>_a<A>)")
+    parser.add_argument(
+        "--name", help="name of the run (default: lora_<model>_r<R>_a<A>, _d<P> if given)"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the configuration, train nothing")
     add_config_arguments(parser)
     add_resume_argument(parser)
@@ -43,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
     options = [f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
     args.settings = ["lora.enabled=true", *options, *args.settings]
     config = read_config(args)
-    if args.name is None:
+    if args.name is None and not any(word.startswith("experiment.name=") for word in args.settings):
         # The name states what the options and the file make together, so it is known only now.
-        args.settings.append(f"experiment.name={json.dumps(_name(config))}")
+        args.settings.append(f"experiment.name={json.dumps(_name(config, dropout=args.lora_dropout))}")
         config = read_config(args)
 
     from panollava.config import dump_config, resolve_model
@@ -69,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _name(config: "PanollavaConfig") -> str:
+def _name(config: "PanollavaConfig", *, dropout: float | None) -> str:
     """Return a name for the run that tells its runs apart."""
     model = re.sub(r"[^A-Za-z0-9.-]+", "_", config.language.model.rstrip("/").split("/")[-1])
-    return f"lora_{model}_r{config.lora.r}_a{config.lora.alpha:g}"
+    told = "" if dropout is None else f"_d{dropout:g}"
+    return f"lora_{model}_r{config.lora.r}_a{config.lora.alpha:g}{told}"

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
+from panollava.ablation.chain import files_hash
 from panollava.ablation.locks import held
 from panollava.ablation.shuffled import restored, shuffled_samples
-from panollava.ablation.standing import LOG, lock_file, note_done, result
+from panollava.ablation.standing import LOG, SHUFFLED, lock_file, note_done, result
 from panollava.ablation.study import Run
 from panollava.ablation.task import Task
 from panollava.checkpoints.durable import write_aside
@@ -43,8 +44,11 @@ def run_task(task: Task) -> None:
     run = task.run
     quiet_libraries()
     with held(lock_file(run), what=run.name):
-        if result(run).get("status") == "done":
-            return  # by a process that outlived its launcher
+        if result(run).get("status") == "done":  # by a process that outlived its launcher, or without shuffled images
+            if task.shuffled and not (run.folder / SHUFFLED).is_file():
+                last = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["checkpoint"]
+                score_shuffled(run.config, Path(last), out=run.folder)
+            return
         _clear_other(run)
         with held(Path(run.config.paths.data) / ".generate.lock", what="generated panoramas"):
             ensure_synthetic(run.config)
@@ -91,7 +95,7 @@ def score_shuffled(config: PanollavaConfig, checkpoint: Path, *, out: Path) -> d
         tokenizer=config.evaluation.tokenizer,
         prepared=prepared_metrics(config.evaluation),
     )
-    write_aside(out / "shuffled.json", json.dumps(scores, indent=1))
+    write_aside(out / SHUFFLED, json.dumps(scores, indent=1))
     return scores
 
 
@@ -105,11 +109,14 @@ def _train(config: PanollavaConfig, devices: Devices) -> None:
 
 
 def _clear_other(run: Run) -> None:
-    """Empty the run's folder if it was begun with another configuration; its log stays."""
-    begun = run.folder / "config.yaml"
-    if not begun.is_file() or begun.read_text(encoding="utf-8") == dump_config(run.config):
+    """Empty the run's folder if it was begun with another configuration or other files; its log stays."""
+    begun, files = run.folder / "config.yaml", run.folder / "files.txt"
+    same = not begun.is_file() or begun.read_text(encoding="utf-8") == dump_config(run.config)
+    if not files.is_file():
+        write_aside(files, files_hash(run.config))
+    if same and files.read_text(encoding="utf-8") == files_hash(run.config):
         return
-    logger.info("the settings of %s have changed; starting it over", run.name)
+    logger.info("the settings or data of %s have changed; starting it over", run.name)
     for path in run.folder.iterdir():
         if path.name == LOG:
             continue
@@ -117,3 +124,4 @@ def _clear_other(run: Run) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+    write_aside(files, files_hash(run.config))

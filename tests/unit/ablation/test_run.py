@@ -87,6 +87,39 @@ def test_runs_at_work_are_not_removed(write, launched):
     assert run.folder.is_dir()
 
 
+def test_a_run_on_data_that_has_changed_is_not_done(write, launched, tmp_path):
+    """Beside an arm that was trained on the new data it would be compared as if both had been."""
+    seen, _ = launched
+    manifest, model = tmp_path / "train.csv", tmp_path / "encoder"
+    manifest.write_text("url,query,annotation\n")
+    model.mkdir()
+    (model / "preprocessor_config.json").write_text("{}")
+    settings = f"set: {{data.train: [{{source: {manifest}}}], vision.model: {model}}}\nseeds:"
+    path = write(changes=(("seeds:", settings),))
+    run_study(path)
+    keys = [run.shared for run in load_study(path).runs]
+    for file, text in ((manifest, "url,query,annotation\na,b,c\n"), (model / "preprocessor_config.json", "{ }")):
+        seen.clear()
+        assert run_study(path) == 0 and seen == []
+        file.write_text(text)
+        assert run_study(path) == 0 and len(seen) == 8
+        assert keys != (keys := [run.shared for run in load_study(path).runs])
+
+
+def test_shuffled_images_may_be_asked_for_later(write, launched):
+    seen, _ = launched
+    run_study(write())
+    seen.clear()
+    path = write(changes=(("seeds:", "shuffled_images: true\nseeds:"),))
+    run_study(path)
+    assert len(seen) == 8
+    seen.clear()
+    for run in load_study(path).runs[1:]:
+        (run.folder / "shuffled.json").write_text("{}")
+    run_study(path)
+    assert len(seen) == 1
+
+
 def test_an_arm_that_the_study_no_longer_has_is_named_and_stays(write, launched, caplog):
     run_study(write())
     with caplog.at_level("INFO", logger="panollava"):

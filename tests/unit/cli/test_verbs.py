@@ -166,6 +166,9 @@ def test_lora_builds_the_configuration(calls, capsys):
     assert main([*words, "--name", "mine", "--vision-model", "siglip_base", "lora.dora=true"]) == 0
     config = calls[1][1]
     assert (config.experiment.name, config.vision.model, config.lora.dora) == ("mine", "siglip_base", True)
+    assert main([*words, "experiment.name=own"]) == 0 and calls[2][1].experiment.name == "own"
+    assert main([*words, "--lora-dropout", "0.1"]) == 0
+    assert calls[3][1].experiment.name == "lora_qwen_0.5b_r8_a24_d0.1"
 
 
 def test_lora_needs_a_stage_that_trains_the_adapter(calls, capsys):
