@@ -43,6 +43,8 @@ class Scored:
         signature: what must be equal for a comparison.
         reason: why the value is missing, or why no images stand behind it.
         questions: a hash over what was asked, with references; equal in runs that can be paired.
+        concerned: the same over the questions that have a figure. A mean error leaves out answers that cannot be read,
+            and those are others in every run.
         totals: what the score is made of, one row per image that it concerns; None where that is not known.
     """
 
@@ -53,6 +55,7 @@ class Scored:
     signature: str = ""
     reason: str = ""
     questions: str = ""
+    concerned: str = ""
     totals: Totals | None = None
 
 
@@ -88,9 +91,9 @@ def accuracy_of(asked: Sequence[Sample]) -> Scored:
     """Return the accuracy over questions with a short answer, at least one."""
     correct = exact_match([s.prediction or "" for s in asked], [[s.answer or ""] for s in asked])
     keys = [(s.image_id, s.query, s.answer or "") for s in asked]
-    totals, digest = _by_image(mean_totals(correct), [key[0] for key in keys]), _digest(keys)
     signature = "exact_match|case:lc|norm:articles-numbers"
-    return Scored(ACCURACY, "accuracy", float(correct.mean()), signature=signature, questions=digest, totals=totals)
+    plain = Scored(ACCURACY, "accuracy", float(correct.mean()), signature=signature)
+    return _with_images(plain, mean_totals(correct), keys)
 
 
 def _items(captioned: Sequence[Sample]) -> Items:
@@ -111,10 +114,8 @@ def _caption(score: CaptionScore, result: MetricResult | None, items: Items) -> 
     if result is None or result.value is None or result.totals is None:
         reason = result.reason if result is not None and result.reason else "no figures of single images"
         return replace(plain, reason=reason)
-    digest = _digest([(i, q, *r) for i, q, r in zip(items.images, items.queries, items.references, strict=True)])
-    totals = _by_image(result.totals, items.images)
-    anew = replace(plain, value=result.value, questions=digest, totals=totals)
-    return _agreeing(anew, score.value)
+    keys = [(i, q, *r) for i, q, r in zip(items.images, items.queries, items.references, strict=True)]
+    return _agreeing(_with_images(replace(plain, value=result.value), result.totals, keys), score.value)
 
 
 def _agreeing(anew: Scored, told: float | None) -> Scored:
@@ -136,13 +137,23 @@ def _perplexity(path: Path) -> Mapping[str, Scored]:
     if result.value is None or result.totals is None:
         return {}
     keys = [(i, q, *t) for i, q, t in zip(items.images, items.queries, items.cells["tokens"], strict=True)]
-    totals = _by_image(result.totals, items.images)
-    return {
-        PERPLEXITY: Scored(
-            PERPLEXITY, METRICS[PERPLEXITY].label, result.value, higher_is_better=False, signature=result.signature,
-            questions=_digest(keys), totals=totals,
-        )
-    }  # fmt: skip
+    label, signature = METRICS[PERPLEXITY].label, result.signature
+    plain = Scored(PERPLEXITY, label, result.value, higher_is_better=False, signature=signature)
+    return {PERPLEXITY: _with_images(plain, result.totals, keys)}
+
+
+def _with_images(plain: Scored, totals: Totals, keys: Sequence[tuple[str, ...]]) -> Scored:
+    """Return a score with one row per image, and what must be equal in runs that are paired.
+
+    Args:
+        plain: the score.
+        totals: what it is made of, one row per question.
+        keys: per question its image, its query and the references.
+    """
+    there = np.any(totals.rows != 0, axis=1)
+    concerned = [key for key, has_figure in zip(keys, there, strict=True) if has_figure]
+    by_image = _by_image(totals, [key[0] for key in keys])
+    return replace(plain, questions=_digest(keys), concerned=_digest(concerned), totals=by_image)
 
 
 def _by_image(totals: Totals, images: Sequence[str]) -> Totals:

@@ -125,19 +125,22 @@ def _metric(name: str, study: StudyRecord, runs: Mapping[str, Mapping[int, Study
     return MetricOutcome(name, every[0].label, every[0].higher_is_better, signature, arms)
 
 
-def _identity(score: Scored) -> tuple[str, str]:
-    """Return what must be equal in two scores that are compared: how they were computed, and over which questions."""
-    return score.signature, score.questions
+Identity = tuple[str, str, str]
+"""What must be equal in two scores that are compared: how they were computed, what was asked, what has a figure."""
 
 
-def _comparable(scores: Sequence[Scored]) -> tuple[str, str] | None:
+def _identity(score: Scored) -> Identity:
+    return score.signature, score.questions, score.concerned
+
+
+def _comparable(scores: Sequence[Scored]) -> Identity | None:
     """Return the identity that most of the scores share; None where none has figures of single images."""
     found = Counter(_identity(score) for score in scores if score.totals is not None)
     return found.most_common(1)[0][0] if found else None
 
 
-def _why_not(scores: Sequence[Scored], kept: tuple[str, str] | None) -> str:
-    """Say why an arm with scores is not compared; empty where it has no scores."""
+def _why_not(scores: Sequence[Scored], kept: Identity | None) -> str:
+    """Say why an arm with scores is not compared; empty where they are no reason, or absent."""
     present = [score for score in scores if score.value is not None]
     if not present:
         return ""
@@ -146,7 +149,10 @@ def _why_not(scores: Sequence[Scored], kept: tuple[str, str] | None) -> str:
         return without.reason if without is not None else "the baseline has no figures of single images"
     if all(score.questions != kept[1] for score in present):
         return "it answered other questions than the baseline, or its words are cut into other tokens"
-    return f"it was scored otherwise: {present[0].signature}, the baseline {kept[0]}"
+    if any(score.concerned != kept[2] for score in present):
+        return "answers that cannot be read are left out, and they are not those of the baseline"
+    other = next((score.signature for score in present if score.signature != kept[0]), None)
+    return "" if other is None else f"it was scored otherwise: {other}, the baseline {kept[0]}"
 
 
 def _arm_score(
@@ -160,7 +166,7 @@ def _arm_score(
         mean=fmean(by_seed.values()) if by_seed else None,
         by_seed=by_seed,
         seeds=over_seeds(list(by_seed.values())),
-        images=_over_images([score.totals for score in scored.values() if score.totals is not None]),
+        images=_over_images(list(scored.values())),
         blind=_mean(value_of(run.run.scores.blind, name) for run in runs.values()),
         shuffled=_mean(value_of(run.shuffled, name) for run in runs.values()),
         contrast=contrast,
@@ -168,9 +174,10 @@ def _arm_score(
     )
 
 
-def _over_images(totals: Sequence[Totals]) -> Spread | None:
+def _over_images(scores: Sequence[Scored]) -> Spread | None:
     """Return the interval of the mean score of some runs when the same images are drawn for all of them."""
-    if not totals or len({len(each.rows) for each in totals}) > 1:
+    totals = [score.totals for score in scores if score.totals is not None]
+    if len({(score.questions, score.concerned) for score in scores if score.totals is not None}) != 1:
         return None
     ends = np.cumsum([each.rows.shape[1] for each in totals])[:-1]
 

@@ -65,13 +65,14 @@ class Builder:
         (self.folder / "study.json").write_text(json.dumps(content))
         return self.folder
 
-    def samples(self, right: float, *, questions=6, captions=True) -> list[Sample]:
+    def samples(self, right: float, *, questions=6, captions=True, mumbled=()) -> list[Sample]:
         found = []
         for path in self.images:
             for number in range(questions):
                 kind, words = ("colour", COLOURS) if number % 2 else ("direction4", SIDES)
                 answer = words[(number + len(found)) % 4]
                 said = answer if self.random.random() < right else words[(number + len(found) + 1) % 4]
+                said = "somewhere" if path in [self.images[index] for index in mumbled] else said
                 found.append(self._sample(path, f"{kind} {number}?", answer, kind, len(found), said))
             if captions:
                 told = (
@@ -201,6 +202,37 @@ def test_other_questions_are_not_compared(tmp_path):
     contrast = outcome.decisive.arms["b"].contrast
     assert contrast.difference is None and "other questions" in contrast.reason
     assert outcome.decisive.arms["b"].mean is not None
+
+
+@pytest.mark.parametrize("others", [(3,), (4, 5), (4, 5, 6)])
+def test_errors_over_the_answers_of_other_images_are_not_compared(tmp_path, others):
+    # The mean error leaves out answers that name no direction: those of two images, and of one, two or three others.
+    options = {"captions": False, "metrics": ("direction_mae_deg",), "blind": None}
+    builder = Builder(tmp_path).arm("a", 0.4, mumbled=(0, 1), **options).arm("b", 0.9, mumbled=others, **options)
+    builder.arm("c", 0.9, mumbled=(0, 1), **options)
+    text = write_study(builder.write()).read_text()
+    errors = next(metric for metric in read_outcome(tmp_path).metrics if metric.name == "direction_mae_deg")
+    contrast = errors.arms["b"].contrast
+    assert contrast.difference is None and contrast.verdict == "not tested"
+    assert "answers that cannot be read are left out" in contrast.reason and contrast.reason in text
+    assert errors.arms["b"].mean is not None and errors.arms["b"].images is not None
+    assert errors.arms["c"].contrast.verdict == BETTER and errors.arms["c"].contrast.images == 18
+
+
+def test_seeds_whose_errors_are_over_other_images_have_no_interval_over_images(tmp_path):
+    builder = Builder(tmp_path).arm("a", 0.4, seeds=(), failed=())
+    for seed in range(3):
+        options = {"captions": False, "metrics": ("direction_mae_deg",), "blind": None, "mumbled": (seed,)}
+        builder.arm("b", 0.4, seeds=(seed,), **options)
+    [first, *rest] = builder.arms[1:]
+    builder.arms[1:] = [{**first, "runs": [run for arm in (first, *rest) for run in arm["runs"]]}]
+    errors = next(m for m in read_outcome(builder.write("b")).metrics if m.name == "direction_mae_deg")
+    assert len(errors.arms["b"].by_seed) == 3 and errors.arms["b"].images is None
+
+
+def test_an_arm_without_a_seed_of_the_baseline_says_so(tmp_path):
+    outcome = read_outcome(Builder(tmp_path).arm("a", 0.4).arm("b", 0.4, seeds=(7,)).write())
+    assert "no finished run with a seed of the baseline" in outcome.decisive.arms["b"].contrast.reason
 
 
 def test_a_test_of_captions_alone_is_decided_by_the_first_caption_metric(tmp_path):
