@@ -104,13 +104,16 @@ def _of_this_process(environment: Mapping[str, str]) -> Shard:
     )
 
 
-def questions_about(source: Path, *, questions: Sequence[str] = (), image_root: Path | None = None) -> list[Sample]:
+def questions_about(
+    source: Path, *, questions: Sequence[str] = (), image_root: Path | None = None, check_images: bool = True
+) -> list[Sample]:
     """Return what is to be answered: every question about every panorama, in the order of the image ids.
 
     Args:
         source: A panorama, a folder of panoramas (searched to its depths), or a manifest, whose answers are not needed.
         questions: What to ask about every panorama; empty: what the manifest asks.
         image_root: Folder of a manifest's relative paths; None: its own.
+        check_images: Whether every image of a manifest must exist.
 
     Raises:
         DataError: If there is nothing to ask or nothing to ask about, or a row of the manifest is unusable.
@@ -119,7 +122,7 @@ def questions_about(source: Path, *, questions: Sequence[str] = (), image_root: 
     if repeated:
         raise DataError(f"the question '{repeated[0]}' is empty or given twice; ask it once")
     if source.suffix.lower() in MANIFESTS and not source.is_dir():
-        samples = read_manifest(source, image_root=image_root, require_answer=False)
+        samples = read_manifest(source, image_root=image_root, check_images=check_images, require_answer=False)
         if not questions:
             return sorted(samples, key=lambda sample: sample.image_id)
         first = {sample.image_id: sample.image for sample in reversed(samples)}

@@ -73,7 +73,9 @@ def predict(job: PredictionJob, *, shard: Shard = Shard()) -> Meta:  # noqa: B00
     """
     folder = resolve_checkpoint(job.checkpoint)
     root = Path(job.image_root) if job.image_root else None
-    asked = questions_about(Path(job.source), questions=job.questions, image_root=root)
+    asked = questions_about(
+        Path(job.source), questions=job.questions, image_root=root, check_images=job.on_bad_image == "raise"
+    )
     samples = part_of(asked, shard)
     if not samples:
         logger.info("shard %d/%d has no panorama: there are fewer panoramas than shards", shard.number, shard.count)
@@ -166,13 +168,21 @@ class _Prediction:
 
         one = BatchSize(1, "panoramas")
         store = FeatureStore(encode=encode, layout=model.layout, folder=None, images=images)
+
+        def features(path: Path) -> Tensors:
+            try:
+                return tuple(f[0] for f in one.fit(lambda _: store.get([path]), most=1))
+            except OSError as error:
+                raise DataError(
+                    f"{path}: the image cannot be read ({error.strerror or error}). Check the path."
+                ) from error
+
         chunks = [self.groups[start : start + size] for start in range(0, len(self.groups), size)]
         for chunk in [c for c in chunks if not {group.samples[0].image_id for group in c} <= held]:
             batch = _Batch(chunk)
             for group in batch.groups if not model.blind else ():
                 try:
-                    seen = one.fit(lambda _, path=group.image: store.get([path]), most=1)  # type: ignore[misc]
-                    batch.features[group.image] = tuple(f[0] for f in seen)
+                    batch.features[group.image] = features(group.image)
                 except DataError as error:
                     if self.job.on_bad_image == "raise":
                         raise

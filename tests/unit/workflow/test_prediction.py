@@ -216,6 +216,21 @@ def test_a_bad_image_stops_the_run_or_is_listed(job, folder, tmp_path):
     assert "3b.jpg" not in {row["image"] for row in lines(tmp_path / "out.jsonl")}
 
 
+@pytest.mark.parametrize("questions", [QUESTIONS, ()], ids=["given", "own"])
+@pytest.mark.parametrize("name", ["gone.jpg", "x" * 300 + ".jpg"], ids=["absent", "too-long"])
+def test_a_row_whose_file_is_missing_stops_the_run_or_is_listed(job, folder, tmp_path, name, questions):
+    names = [*sorted(file.name for file in folder.iterdir()), name]
+    manifest = folder / "asked.jsonl"
+    manifest.write_text("".join(json.dumps({"image": name, "query": "what?"}) + "\n" for name in names))
+    job = replace(job, source=str(manifest), questions=questions)
+    with pytest.raises(DataError, match=r"asked\.jsonl, row 8, .*no image file"):
+        predict(job)
+    meta = predict(replace(job, on_bad_image="skip"))
+    assert (meta.rows, meta.skipped) == (7 * (len(questions) or 1), 1)
+    [skipped] = lines(skipped_path(tmp_path / "out.jsonl"))
+    assert skipped["image"] == name and "the image cannot be read" in skipped["reason"]
+
+
 def test_a_log_likelihood_is_that_of_the_answer(job, folder, tmp_path, three_stages, tiny_config):
     from panollava.evaluation.predict import answer
     from panollava.training.feeds import feature_store
