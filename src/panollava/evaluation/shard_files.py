@@ -177,8 +177,8 @@ def merge(parts: Sequence[Path], *, output: Path) -> Meta:
     for path, meta in others:
         odd = sorted(k for k in {*meta.run, *first[1].run} if meta.run.get(k) != first[1].run.get(k))
         if odd or meta.shards != first[1].shards:
-            told = f"{path} is of another run than {first[0]}: {', '.join(odd) or 'number of shards'} differs"
-            raise DataError(told + (_OTHER_PICTURES if PICTURES in odd else ""))
+            message = f"{path} is of another run than {first[0]}: {', '.join(odd) or 'number of shards'} differs"
+            raise DataError(message + (_OTHER_PICTURES if PICTURES in odd else ""))
     if PICTURES not in first[1].run:
         logger.warning("an earlier version wrote these shards; whether all are of the same pictures cannot be told")
     count = first[1].shards
