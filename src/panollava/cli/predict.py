@@ -41,7 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="change a setting, for example generation.max_new_tokens=32 (again for more)",
     )
     parts = parser.add_argument_group("many processes")
-    parts.add_argument("--shard", metavar="N/M", help="answer one part of M; auto: that of this SLURM or torchrun task")
+    parts.add_argument(
+        "--shard",
+        metavar="N/M",
+        help="answer one part of M; auto: that of this SLURM or torchrun task; auto/M: of M tasks of a SLURM array",
+    )
     parts.add_argument("--executor", choices=("local", "ray"), default="local", help="default: local, this process")
     parts.add_argument("--workers", type=int, default=2, metavar="N", help="tasks of --executor ray (default: 2)")
     parts.add_argument("--merge", nargs="+", type=Path, metavar="FILE", help="put the outputs of all shards together")

@@ -8,6 +8,7 @@
     --shard 3/3                    g h i j
 """
 
+import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -18,9 +19,15 @@ from typing import TypeVar
 from panollava.data.manifest import Sample, read_manifest
 from panollava.errors import ConfigError, DataError
 
+logger = logging.getLogger(__name__)
+
 MANIFESTS = (".csv", ".tsv", ".json", ".jsonl")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".hdr", ".pic", ".exr")
-_WRITTEN = re.compile(r"(\d+)/(\d+)")
+_WRITTEN = re.compile(r"(\d+|auto)/(\d+)")
+_PART_OF_ARRAY = (
+    "shard auto: %s=%s and the first task is %d, so this is shard %d/%d; to run some tasks of a larger array again, "
+    "write --shard auto/COUNT"
+)
 T = TypeVar("T")
 
 
@@ -48,19 +55,24 @@ class Shard:
         """Return the shard that is written ``3/8``, or, for ``auto``, that of this process.
 
         ``auto`` reads the task of a SLURM array, else RANK and WORLD_SIZE (torchrun), else the task of a SLURM step.
+        ``auto/64`` is the task of a SLURM array numbered from 1, whichever of its 64 tasks are submitted.
 
         Raises:
-            ConfigError: If the text is neither, or nothing says which process this is.
+            ConfigError: If the text is none of these, or nothing says which process this is.
 
         Example:
             >>> Shard.parse("auto", environment={"RANK": "2", "WORLD_SIZE": "8"})
             Shard(number=3, count=8)
+            >>> Shard.parse("auto/64", environment={"SLURM_ARRAY_TASK_ID": "5", "SLURM_ARRAY_TASK_COUNT": "1"})
+            Shard(number=5, count=64)
         """
         if text == "auto":
             return _of_this_process(environment)
         written = _WRITTEN.fullmatch(text)
         if written is None:
-            raise ConfigError(f"shard '{text}' is neither NUMBER/COUNT, for example 3/8, nor auto")
+            raise ConfigError(f"shard '{text}' is neither NUMBER/COUNT, for example 3/8, nor auto, nor auto/COUNT")
+        if written[1] == "auto":
+            return _of_array(environment, int(written[2]))
         return cls(int(written[1]), int(written[2]))
 
     def of(self, items: Sequence[T]) -> Sequence[T]:
@@ -95,13 +107,36 @@ def _of_this_process(environment: Mapping[str, str]) -> Shard:
             try:
                 start = 0 if first is None else int(environment.get(first, "0"))
                 step = int(environment.get("SLURM_ARRAY_TASK_STEP", "1")) if first else 1
-                return Shard((int(environment[number]) - start) // step + 1, int(environment[count]))
+                of_part = first is not None and (int(environment[count]) == 1 or start > 1)
+                shard = Shard((int(environment[number]) - start) // step + 1, int(environment[count]))
             except ValueError as error:
                 raise ConfigError(f"shard auto: {number} and {count} are no whole numbers ({error})") from error
+            if of_part:
+                logger.warning(_PART_OF_ARRAY, count, environment[count], start, shard.number, shard.count)
+            return shard
     raise ConfigError(
         "shard auto: nothing says which process this is (SLURM_ARRAY_TASK_ID and _COUNT, RANK and WORLD_SIZE, or "
         "SLURM_PROCID and SLURM_NTASKS); write --shard 3/8"
     )
+
+
+def _of_array(environment: Mapping[str, str], count: int) -> Shard:
+    """Return the shard of a task by its number alone: what else is submitted with it says nothing about the whole."""
+    try:
+        number = int(environment["SLURM_ARRAY_TASK_ID"])
+        least = int(environment.get("SLURM_ARRAY_TASK_MIN", number))
+    except KeyError as error:
+        raise ConfigError(f"shard auto/{count}: this is no task of a SLURM array; write --shard 3/{count}") from error
+    except ValueError as error:
+        raise ConfigError(f"shard auto/{count}: SLURM_ARRAY_TASK_ID is no whole number ({error})") from error
+    if least < 1:  # else task 5 were shard 6 here, and shard 5 where it is submitted again by itself
+        raise ConfigError(
+            f"shard auto/{count}: the SLURM array begins at {least}; number its tasks from 1 (--array=1-{count}), or "
+            f"write --shard $((SLURM_ARRAY_TASK_ID + 1))/{count}"
+        )
+    if number > count:
+        raise ConfigError(f"shard auto/{count}: SLURM_ARRAY_TASK_ID={number}; tasks are numbered from 1 to {count}")
+    return Shard(number, count)
 
 
 def questions_about(

@@ -58,10 +58,37 @@ def test_a_task_knows_its_shard(environment, wanted):
     assert Shard.parse("auto", environment=environment) == wanted
 
 
+def of_array(tasks, number):
+    return {
+        "SLURM_ARRAY_TASK_ID": str(number),
+        "SLURM_ARRAY_TASK_MIN": str(min(tasks)),
+        "SLURM_ARRAY_TASK_COUNT": str(len(tasks)),
+    }
+
+
+@pytest.mark.parametrize("tasks", [range(1, 65), [5], [5, 6, 9], [64]])
+def test_a_task_of_an_array_has_the_same_shard_whatever_is_submitted_with_it(tasks, caplog):
+    for number in tasks:
+        assert Shard.parse("auto/64", environment=of_array(tasks, number)) == Shard(number, 64)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(("tasks", "told"), [([5], "1/1"), ([1], "1/1"), ([5, 6], "1/2"), (range(1, 3), None)])
+def test_an_array_that_may_be_a_part_of_one_is_told(tasks, told, caplog):
+    Shard.parse("auto", environment=of_array(tasks, min(tasks)))
+    assert (f"so this is shard {told}; to run some tasks of a larger array again" in caplog.text) == bool(told)
+
+
 @pytest.mark.parametrize(
     ("text", "environment", "told"),
     [
         ("3", {}, "neither NUMBER/COUNT, for example 3/8, nor auto"),
+        ("auto/", {}, "neither NUMBER/COUNT, for example 3/8, nor auto"),
+        ("auto/64", {"RANK": "1", "WORLD_SIZE": "64"}, r"no task of a SLURM array; write --shard 3/64"),
+        ("auto/64", {"SLURM_ARRAY_TASK_ID": "five"}, "SLURM_ARRAY_TASK_ID is no whole number"),
+        ("auto/64", {"SLURM_ARRAY_TASK_ID": "65"}, "SLURM_ARRAY_TASK_ID=65; tasks are numbered from 1 to 64"),
+        ("auto/64", {"SLURM_ARRAY_TASK_ID": "0"}, r"begins at 0; number its tasks from 1 \(--array=1-64\)"),
+        ("auto/64", {"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_MIN": "0"}, r"SLURM_ARRAY_TASK_ID \+ 1\)\)/64"),
         ("0/4", {}, "shard 0/4 does not exist; shards are 1/4 and up"),
         ("5/4", {}, "shard 5/4 does not exist"),
         ("auto", {}, "nothing says which process this is"),
