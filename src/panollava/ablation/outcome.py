@@ -9,6 +9,7 @@ be tested carry their reason.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from statistics import fmean
 
 import numpy as np
@@ -158,7 +159,7 @@ def _why_not(scores: Sequence[Scored], kept: Identity | None) -> str:
 def _arm_score(
     name: str, runs: Mapping[int, StudyRun], scored: Mapping[int, Scored], contrast: Contrast | None
 ) -> ArmScore:
-    by_seed = {seed: score.value for seed, score in scored.items() if score.value is not None}
+    by_seed = {seed: s.value for seed, s in scored.items() if s.value is not None and isfinite(s.value)}
     reason = ""
     if not by_seed:
         reason = next((score.reason for score in scored.values() if score.reason), "no finished run has this score")
@@ -191,5 +192,5 @@ def _over_images(scores: Sequence[Scored]) -> Spread | None:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
+    known = [value for value in values if value is not None and isfinite(value)]
     return fmean(known) if known else None

@@ -99,6 +99,8 @@ def over_seeds(scores: Sequence[float]) -> Spread | None:
 def image_figures(totals: Totals) -> Floats:
     """Return a figure for every image whose mean is the score: its pseudo-value, n score - (n - 1) score without it.
 
+    That of a single image is the score.
+
     Args:
         totals: what the score is made of, one row per image.
 
@@ -109,6 +111,8 @@ def image_figures(totals: Totals) -> Floats:
     """
     whole = totals.rows.sum(axis=0, keepdims=True)
     score, n = float(totals.value(whole)[0]), len(totals.rows)
+    if n == 1:
+        return np.array([score])
     pseudo = n * score - (n - 1) * totals.value(whole - totals.rows)
     return pseudo + (score - pseudo.mean())
 
@@ -143,7 +147,8 @@ def compare_arms(arms: Mapping[str, Runs], *, baseline: str, higher_is_better: b
 def pooled_variance(arms: Mapping[str, Runs]) -> tuple[float, int]:
     """Return the variance of a run's score about arm + seed, by least squares, and its degrees of freedom.
 
-    Failed runs may be missing. (0, 0) where nothing is left to estimate it from.
+    Failed runs may be missing, and one whose score is no number is left out. (0, 0) where nothing is left to estimate
+    it from.
 
     Example:
         >>> arms = {"a": {0: np.array([1.0]), 1: np.array([2.0])}, "b": {0: np.array([3.0]), 1: np.array([6.0])}}
@@ -152,6 +157,7 @@ def pooled_variance(arms: Mapping[str, Runs]) -> tuple[float, int]:
         (1.0, 1)
     """
     cells = [(arm, seed, float(run.mean())) for arm, runs in arms.items() for seed, run in runs.items()]
+    cells = [cell for cell in cells if np.isfinite(cell[2])]
     names, seeds = (list(dict.fromkeys(cell[place] for cell in cells)) for place in (0, 1))
     design = np.zeros((len(cells), len(names) + len(seeds)))
     for row, (arm, seed, _) in enumerate(cells):
@@ -170,9 +176,12 @@ def _contrast(runs: Runs, baseline: Runs, pooled: tuple[float, int]) -> Contrast
         return Contrast(reason="it has no finished run with a seed of the baseline")
     d = np.stack([runs[seed] - baseline[seed] for seed in seeds])
     count, n = d.shape
+    if not np.isfinite(d).all():
+        return Contrast(seeds=count, images=n, reason="its score, or the baseline's, is no number without some image")
     plain = Contrast(float(d.mean()), seeds=count, images=n)
     if n < MIN_CLUSTERS:
-        return replace(plain, reason=f"{n} images; a test needs at least {MIN_CLUSTERS}")
+        images = "1 image" if n == 1 else f"{n} images"
+        return replace(plain, reason=f"{images}; a test needs at least {MIN_CLUSTERS}")
     if count == 1:
         spread = _interval(plain.difference or 0.0, float(d.var(ddof=1)) / n, n - 1)
         return replace(plain, interval=spread, reason="one seed: the interval is over images only, and seeds differ")

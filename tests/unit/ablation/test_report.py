@@ -72,7 +72,7 @@ class Builder:
                 kind, words = ("colour", COLOURS) if number % 2 else ("direction4", SIDES)
                 answer = words[(number + len(found)) % 4]
                 said = answer if self.random.random() < right else words[(number + len(found) + 1) % 4]
-                said = "somewhere" if path in [self.images[index] for index in mumbled] else said
+                said = "somewhere" if len(found) in mumbled else said
                 found.append(self._sample(path, f"{kind} {number}?", answer, kind, len(found), said))
             if captions:
                 told = (
@@ -204,12 +204,13 @@ def test_other_questions_are_not_compared(tmp_path):
     assert outcome.decisive.arms["b"].mean is not None
 
 
-@pytest.mark.parametrize("others", [(3,), (4, 5), (4, 5, 6)])
+@pytest.mark.parametrize("others", [range(18, 24), range(18, 30), range(0, 36, 6)])
 def test_errors_over_the_answers_of_other_images_are_not_compared(tmp_path, others):
-    # The mean error leaves out answers that name no direction: those of two images, and of one, two or three others.
+    # The mean error leaves out answers that name no direction: all of two images; all of one other, all of two others,
+    # and as many of six images, which leaves more images and the same number of answers.
     options = {"captions": False, "metrics": ("direction_mae_deg",), "blind": None}
-    builder = Builder(tmp_path).arm("a", 0.4, mumbled=(0, 1), **options).arm("b", 0.9, mumbled=others, **options)
-    builder.arm("c", 0.9, mumbled=(0, 1), **options)
+    builder = Builder(tmp_path).arm("a", 0.4, mumbled=range(12), **options).arm("b", 0.9, mumbled=others, **options)
+    builder.arm("c", 0.9, mumbled=range(12), **options)
     text = write_study(builder.write()).read_text()
     errors = next(metric for metric in read_outcome(tmp_path).metrics if metric.name == "direction_mae_deg")
     contrast = errors.arms["b"].contrast
@@ -222,7 +223,12 @@ def test_errors_over_the_answers_of_other_images_are_not_compared(tmp_path, othe
 def test_seeds_whose_errors_are_over_other_images_have_no_interval_over_images(tmp_path):
     builder = Builder(tmp_path).arm("a", 0.4, seeds=(), failed=())
     for seed in range(3):
-        options = {"captions": False, "metrics": ("direction_mae_deg",), "blind": None, "mumbled": (seed,)}
+        options = {
+            "captions": False,
+            "metrics": ("direction_mae_deg",),
+            "blind": None,
+            "mumbled": range(6 * seed, 6 * seed + 6),
+        }
         builder.arm("b", 0.4, seeds=(seed,), **options)
     [first, *rest] = builder.arms[1:]
     builder.arms[1:] = [{**first, "runs": [run for arm in (first, *rest) for run in arm["runs"]]}]
@@ -366,6 +372,35 @@ def test_a_damaged_study_is_an_error_that_names_the_file(tmp_path, content, word
 def test_a_folder_without_a_study_is_an_error(tmp_path):
     with pytest.raises(DataError, match=r"study\.json.*panollava ablate"):
         write_study(tmp_path)
+
+
+def _no_constant(name: str) -> None:
+    raise AssertionError(f"{name} is not JSON")
+
+
+def test_a_test_of_one_panorama_makes_valid_json_and_a_page_without_nan(tmp_path):
+    folder = Builder(tmp_path, images=1).arm("a", 0.2).arm("b", 0.9).write()
+    text = write_study(folder).read_text()
+    content = json.loads((folder / "ablation.json").read_text(), parse_constant=_no_constant)
+    contrast = content["metrics"]["accuracy"]["arms"]["b"]["contrast"]
+    assert contrast["difference"] > 0 and "1 image; a test needs" in contrast["reason"]
+    assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]*", "", text), re.IGNORECASE)
+    outcome = read_outcome(folder)
+    cells = breakdown(outcome.study, outcome.runs)
+    assert all(np.isfinite(cell.contrasts["b"].difference) for cell in cells)
+
+
+def test_a_score_that_is_no_number_is_null_with_its_reason(tmp_path):
+    folder = Builder(tmp_path).arm("a", 0.4).arm("b", 0.8).write()
+    for seed in range(3):
+        path = folder / f"arms/b/seed-{seed}/metrics.json"
+        told = json.loads(path.read_text())
+        told["model"]["accuracy"] = told["blind"]["accuracy"] = float("nan")
+        path.write_text(json.dumps(told))
+    write_study(folder)
+    content = json.loads((folder / "ablation.json").read_text(), parse_constant=_no_constant)
+    arm = content["metrics"]["accuracy"]["arms"]["b"]
+    assert arm["mean"] is None and arm["blind"] is None and "metrics.json says nan" in arm["reason"]
 
 
 # -- the page --------------------------------------------------------------------------------------

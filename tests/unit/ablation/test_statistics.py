@@ -194,3 +194,17 @@ def test_figures_of_images_have_the_score_as_their_mean_and_the_jackknife_as_the
     assert figures.mean() == pytest.approx(totals.value(rows.sum(0, keepdims=True))[0])
     assert figures.var(ddof=1) / 40 == pytest.approx(jackknife)
     assert image_figures(mean_totals([0.0, 1.0])).tolist() == [0.0, 1.0]
+
+
+def test_the_figure_of_a_single_image_is_the_score():
+    assert image_figures(mean_totals([0.25])).tolist() == [0.25]
+    runs = {"a": {0: np.array([0.25])}, "b": {0: np.array([1.0])}}
+    contrast = compare_arms(runs, baseline="a")["b"]
+    assert contrast.difference == 0.75 and contrast.reason.startswith("1 image; a test needs")
+
+
+def test_a_run_without_a_number_has_no_difference_and_leaves_the_others_alone():
+    runs = {**study(arms=3), "odd": {s: np.full(30, np.nan) for s in range(3)}}
+    found = compare_arms(runs, baseline="arm 0")
+    assert found["odd"].difference is None and "is no number" in found["odd"].reason
+    assert found["arm 1"].p == compare_arms(study(arms=3), baseline="arm 0")["arm 1"].p
