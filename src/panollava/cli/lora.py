@@ -24,9 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lora-r", type=int, metavar="R", help="rank")
     parser.add_argument("--lora-alpha", type=float, metavar="A", help="scale: updates are multiplied by A / R")
     parser.add_argument("--lora-dropout", type=float, metavar="P", help="dropout on the adapter's input")
-    parser.add_argument(
-        "--name", help="name of the run (default: lora_<model>_r<R>_a<A>, _d<P> if given)"
-    )
+    parser.add_argument("--name", help="name of the run (default: lora_<model>_r<R>_a<A>, _d<P> if given)")
     parser.add_argument("--dry-run", action="store_true", help="print the configuration, train nothing")
     add_config_arguments(parser)
     add_resume_argument(parser)
