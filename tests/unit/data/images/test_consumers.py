@@ -61,8 +61,8 @@ def test_features_of_other_options_lie_in_another_folder(flat, tiny_config, tiny
     model = tiny_model()
     for setting in ("data.images.pad=true", "data.images.assume_full=true"):
         feature_store(model, tiny_config(f"paths.data={tmp_path}", setting)).get([flat])
-    found = sorted((tmp_path / "features").iterdir())
-    assert [folder.name.rsplit("-", 3)[1:] for folder in found] == [
+    found = sorted(folder.name.rsplit("-", 3)[1:] for folder in (tmp_path / "features").iterdir())
+    assert found == [
         ["level", "full", "fast"],
         ["level", "pad", "fast"],
     ]
