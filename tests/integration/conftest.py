@@ -50,9 +50,12 @@ def assert_same_weights():
 
     def check(one, two):
         assert one.keys() == two.keys() and one
-        # Attention does not depend on the keys' bias: its gradient is rounding, which AdamW scales to a whole step.
-        told = [name for name in one if not name.endswith("k_proj.bias")]
-        far = {name: float((one[name] - two[name]).norm() / one[name].norm().clamp(min=1e-6)) for name in told}
-        assert max(far.values()) < 5e-3, sorted(far.items(), key=lambda item: -item[1])[:5]
+        # Attention does not depend on the keys' bias: its gradient is rounding, which AdamW scales to a whole step. It
+        # does that to any single element whose gradient comes close to zero, so one in a hundred may be off by more.
+        for name in (name for name in one if not name.endswith("k_proj.bias")):
+            norm = float(one[name].norm().clamp(min=1e-6))
+            apart = (one[name] - two[name]).abs().flatten().sort().values
+            most = apart[: len(apart) - -(-len(apart) // 100)]
+            assert float(most.norm()) < 1e-3 * norm and float(apart.norm()) < 2e-2 * norm, (name, apart[-3:], norm)
 
     return check
